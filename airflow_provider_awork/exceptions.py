@@ -1,0 +1,138 @@
+"""
+What can go wrong, as classes.
+
+``AworkError`` is the root. An error that another try of the task cannot mend is also an ``AirflowFailException``,
+so that Airflow fails the task at once, wherever the error is raised: in an operator of this package or in a
+``@task`` function that uses the hook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from airflow_provider_awork.version_compat import (
+    AirflowException,
+    AirflowFailException,
+    AirflowOptionalProviderFeatureException,
+)
+
+
+class AworkError(AirflowException):
+    """Root of all errors of this package."""
+
+
+class AworkConfigError(AworkError, AirflowFailException, ValueError):
+    """A connection or a parameter has a value that cannot work; the message names the field and the way out."""
+
+
+class AworkMissingExtraError(AworkError, AirflowFailException, AirflowOptionalProviderFeatureException):
+    """An optional dependency is not installed; the message has the ``pip install`` line to run."""
+
+
+class AworkTransportError(AworkError):
+    """No whole answer came: connection, time-out, cut or unreadable body, after all tries."""
+
+
+class AworkPagingError(AworkError):
+    """Pages do not fit together in a way that could lose an entry, so the run stops instead."""
+
+
+class AworkAssumptionError(AworkPagingError, AirflowFailException):
+    """awork does not behave as the paging needs; the message names the assumption and the connection extra."""
+
+
+class AworkPublishError(AworkError):
+    """Files could not be published; the destination still holds what it held before."""
+
+
+class AworkDestinationBusyError(AworkPublishError):
+    """Another run is writing to the same destination; the message names it."""
+
+
+class AworkEmptyError(AworkError, AirflowFailException):
+    """Nothing matched although ``fail_if_empty`` was asked for."""
+
+
+class AworkTooLargeError(AworkError, AirflowFailException):
+    """More entries than an XCom should carry; the message names the transfer operator."""
+
+
+class AworkApiError(AworkError):
+    """
+    An error that awork answered with. Source: https://developers.awork.com/error-handling
+
+    :param status: HTTP status code.
+    :param code: awork's error code such as ``not-found``; None if the body carried none.
+    :param description: awork's description; for a body that is not awork's error object, what is known of it.
+    :param method: HTTP method of the request.
+    :param path: path of the request below the base URL.
+    :param link: awork's link to its documentation of the code.
+    :param details: further sentences.
+    :param validation_errors: pairs of ``property`` and ``message``.
+    :param trace_id: awork's trace id; awork's support asks for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        code: str | None,
+        description: str,
+        method: str,
+        path: str,
+        link: str | None = None,
+        details: Sequence[str] = (),
+        validation_errors: Sequence[Mapping[str, str]] = (),
+        trace_id: str | None = None,
+    ) -> None:
+        self.status = status
+        self.code = code
+        self.description = description
+        self.method = method
+        self.path = path
+        self.link = link
+        self.details = tuple(details)
+        self.validation_errors = tuple(dict(error) for error in validation_errors)
+        self.trace_id = trace_id
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        parts = [f"awork answered {self.status} {self.code or 'without a code'} to {self.method} {self.path}"]
+        parts.append(f": {self.description}")
+        parts += [f"; {detail}" for detail in self.details]
+        parts += [f"; {e.get('property')}: {e.get('message')}" for e in self.validation_errors]
+        if self.trace_id:
+            parts.append(f" (trace id {self.trace_id})")
+        return "".join(parts)
+
+
+class AworkServerError(AworkApiError):
+    """5xx, or a conflict that awork asks to repeat (``concurrency-violation``, ``database-commit``)."""
+
+
+class AworkRateLimitError(AworkApiError):
+    """429 still after the waits that the client is allowed."""
+
+
+class AworkRequestError(AworkApiError, AirflowFailException):
+    """A 4xx answer: the request itself is wrong, so the task fails at once."""
+
+
+class AworkAuthenticationError(AworkRequestError):
+    """401: the key is missing, wrong, expired, or belongs to no workspace."""
+
+
+class AworkPermissionError(AworkRequestError):
+    """401 with code ``unauthorized``, or 403: the key is known but may not do this."""
+
+
+class AworkNotFoundError(AworkRequestError):
+    """404: no such resource, or not for this key."""
+
+
+class AworkFilterError(AworkRequestError):
+    """``invalid-filter-or-order``: awork does not understand ``filterby`` or ``orderby``."""
+
+
+class AworkValidationError(AworkRequestError):
+    """A field breaks awork's rules."""
