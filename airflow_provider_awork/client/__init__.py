@@ -1,0 +1,1 @@
+"""HTTP and awork: settings, tokens, one request, rate limits, paging, operations. Knows nothing of Airflow."""

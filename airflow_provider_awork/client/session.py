@@ -1,0 +1,270 @@
+"""One request to awork: authentication, time-outs, retries, rate limit, errors, trace ids."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+import requests
+import tenacity
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from airflow_provider_awork import __version__
+from airflow_provider_awork.client.auth import BearerAuth
+from airflow_provider_awork.client.config import AworkConfig
+from airflow_provider_awork.client.rate_limit import RateLimiter
+from airflow_provider_awork.exceptions import (
+    AworkApiError,
+    AworkAuthenticationError,
+    AworkFilterError,
+    AworkNotFoundError,
+    AworkPermissionError,
+    AworkRateLimitError,
+    AworkRequestError,
+    AworkServerError,
+    AworkTransportError,
+    AworkValidationError,
+)
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+USER_AGENT = f"airflow-provider-awork/{__version__} python/{platform.python_version()}"
+CHUNK_BYTES = 1 << 20
+
+TRANSIENT_CODES = {"server-error", "concurrency-violation", "database-commit"}
+ERROR_BY_CODE: dict[str, type[AworkRequestError]] = {
+    "workspaceid-missing": AworkAuthenticationError,
+    "not-found": AworkNotFoundError,
+    "invalid-filter-or-order": AworkFilterError,
+    "validation-failed": AworkValidationError,
+    "invalid-model": AworkValidationError,
+    "date-dependency": AworkValidationError,
+    "date-out-of-range": AworkValidationError,
+    "value-out-of-range": AworkValidationError,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryRules:
+    """
+    How often and how patiently a read is tried again.
+
+    :param tries: tries of one request that meet 5xx, time-outs, cut connections or unreadable bodies.
+    :param first_wait: seconds before the second try; doubles from try to try, with jitter.
+    :param longest_wait: seconds that such a wait is at most.
+    :param rate_limit_tries: how many 429 answers one request outlasts; their waits are the server's.
+    :param body_factor: a body may take this many times the read time-out in all.
+    """
+
+    tries: int = 8
+    first_wait: float = 0.5
+    longest_wait: float = 30.0
+    rate_limit_tries: int = 10
+    body_factor: float = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A whole answer with status 2xx."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def decode_json(answer: Answer) -> Any:
+    """The body as Python objects; None for an empty body (204)."""
+    return decode_body(msgspec.json.decode, answer) if answer.body else None
+
+
+def decode_body(decode: Callable[[bytes], T], answer: Answer) -> T:
+    """
+    Decode a body.
+
+    :raises AworkTransportError: the body is not what was asked for: cut JSON, or HTML from something in between.
+    """
+    try:
+        return decode(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        kind = answer.headers.get("content-type", "no content type")
+        raise AworkTransportError(f"unreadable body ({kind}, {len(answer.body)} bytes): {error}") from None
+
+
+class AworkSession:
+    """
+    Sends requests over pooled connections; thread safe.
+
+    :param config: the connection's settings.
+    :param limiter: pacing; by default from the settings.
+    :param retry: retry rules.
+    """
+
+    def __init__(
+        self, config: AworkConfig, *, limiter: RateLimiter | None = None, retry: RetryRules | None = None
+    ) -> None:
+        self.config = config
+        self.limiter = limiter or RateLimiter(requests_per_minute=config.extras.requests_per_minute)
+        self.requests_sent = 0
+        self._retry = retry or RetryRules()
+        self._http = requests.Session()
+        self._http.auth = BearerAuth(config.token)
+        self._http.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=config.extras.max_concurrent_requests)
+        self._http.mount("http://", adapter)
+        self._http.mount("https://", adapter)
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None, *, parse: Callable[[Answer], T]) -> T:
+        """
+        Read with retries.
+
+        :param path: path below the base URL, such as ``timeentries``.
+        :param params: query parameters; None values are left out.
+        :param parse: turns a whole answer into a value; an ``AworkTransportError`` from it counts as a failed try.
+        :raises AworkTransportError: no whole answer after all tries.
+        :raises AworkServerError: 5xx after all tries.
+        :raises AworkRateLimitError: 429 after all waits.
+        :raises AworkRequestError: 4xx, at once.
+        """
+        for attempt in self._attempts(f"GET {path}"):
+            with attempt:
+                return parse(self._send("GET", path, params=params))
+        raise AssertionError("tenacity re-raises")
+
+    def send(self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None) -> Answer:
+        """
+        Change something: sent once. Only a 429, which says that nothing was done, is tried again.
+
+        :raises AworkTransportError: the answer is lost; whether awork carried the request out is unknown.
+        """
+        return self._send(method, path, params=params, json=json)
+
+    def close(self) -> None:
+        """Wake waiting requests up, and close the connections."""
+        self.limiter.close()
+        self._http.close()
+
+    def _attempts(self, what: str) -> tenacity.Retrying:
+        def say(state: tenacity.RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            wait = state.next_action.sleep if state.next_action else 0
+            log.warning(
+                "%s: try %d of %d failed, next in %.1f s: %s",
+                what,
+                state.attempt_number,
+                self._retry.tries,
+                wait,
+                error,
+            )
+
+        return tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(self._retry.tries),
+            wait=tenacity.wait_exponential_jitter(
+                initial=self._retry.first_wait, max=self._retry.longest_wait, jitter=self._retry.first_wait
+            ),
+            retry=tenacity.retry_if_exception_type((AworkTransportError, AworkServerError)),
+            before_sleep=say,
+            reraise=True,
+        )
+
+    def _send(self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None) -> Answer:
+        for _ in range(self._retry.rate_limit_tries):
+            with self.limiter.slot():
+                status, answer = self._exchange(method, path, params, json)
+                self.limiter.observe(answer.headers)
+            if status != 429:
+                break
+            self.limiter.pause(answer.headers)
+        if 200 <= status < 300:
+            return answer
+        raise error_from(answer, method=method, path=path)
+
+    def _exchange(self, method: str, path: str, params: Mapping[str, Any] | None, json: Any) -> tuple[int, Answer]:
+        extras = self.config.extras
+        self.requests_sent += 1
+        try:
+            with self._http.request(
+                method,
+                f"{self.config.base_url}/{path}",
+                params={name: value for name, value in (params or {}).items() if value is not None},
+                json=json,
+                timeout=(extras.connect_timeout, extras.read_timeout),
+                verify=extras.verify,
+                proxies=extras.proxies,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                body = self._read(response)
+                answer = Answer(status=response.status_code, headers=response.headers, body=body)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise AworkTransportError(f"{method} {path}: {self._cause(error)}") from None
+        return answer.status, answer
+
+    def _read(self, response: requests.Response) -> bytes:
+        """Read the whole body; urllib3 checks Content-Length and the encoding."""
+        deadline = time.monotonic() + self.config.extras.read_timeout * self._retry.body_factor
+        chunks = []
+        for chunk in response.raw.stream(CHUNK_BYTES, decode_content=True):
+            chunks.append(chunk)
+            if time.monotonic() > deadline:
+                raise TimeoutError("the body comes too slowly")
+        return b"".join(chunks)
+
+    def _cause(self, error: Exception) -> str:
+        text = f"{type(error).__name__}: {error}"
+        for secret in self.config.secrets():
+            text = text.replace(secret, "***")
+        return text
+
+
+def error_from(answer: Answer, *, method: str, path: str) -> AworkApiError:
+    """
+    The typed error of an answer that is not 2xx. Source: https://developers.awork.com/error-handling
+
+    A bad key is answered with ``{"message": {code, description}}`` instead of awork's error object, a lacking
+    permission with 401 and the error object; something in between may answer with HTML.
+    """
+    try:
+        body = msgspec.json.decode(answer.body)
+    except msgspec.DecodeError:
+        body = None
+    error = body if isinstance(body, dict) else {}
+    wrapped = isinstance(error.get("message"), dict)
+    if wrapped:
+        error = error["message"]
+    code = error.get("code")
+    text = f"no error object in the answer ({answer.headers.get('content-type', 'no content type')})"
+    return _error_class(answer.status, code, wrapped or not error)(
+        status=answer.status,
+        code=code,
+        description=str(error.get("description") or text),
+        method=method,
+        path=path,
+        link=error.get("link"),
+        details=[str(detail) for detail in error.get("details") or ()],
+        validation_errors=[each for each in error.get("validationErrors") or () if isinstance(each, dict)],
+        trace_id=error.get("traceId") or answer.headers.get("trace-id") or answer.headers.get("x-edge-ref"),
+    )
+
+
+def _error_class(status: int, code: str | None, without_error_object: bool) -> type[AworkApiError]:
+    if status == 429:
+        return AworkRateLimitError
+    if status >= 500 or code in TRANSIENT_CODES:
+        return AworkServerError
+    if code in ERROR_BY_CODE:
+        return ERROR_BY_CODE[code]
+    if status == 401:
+        return AworkAuthenticationError if without_error_object else AworkPermissionError
+    if status == 403:
+        return AworkPermissionError
+    if status == 404:
+        return AworkNotFoundError
+    return AworkRequestError
