@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowException
 try:
     from airflow.sdk.exceptions import AirflowFailException, AirflowOptionalProviderFeatureException
 except ImportError:  # Airflow 3.1
-    from airflow.exceptions import (  # type: ignore[assignment,no-redef]
+    from airflow.exceptions import (  # type: ignore[no-redef]
         AirflowFailException,
         AirflowOptionalProviderFeatureException,
     )

@@ -36,6 +36,8 @@ class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         that cannot filter on ``createdOn``; still exact, with more requests.
     :param literal_timezone: IANA zone in which awork reads datetime literals. awork does not document it; UTC is
         the safe reading and checked in each run that rests on it.
+    :param accept_short_pages: go on after a page that lacks rows although more match, instead of failing. awork had
+        such pages in 2023 for entries of deleted users (https://github.com/awork-io/awork/issues/120).
     """
 
     connect_timeout: PositiveSeconds = 10.0
@@ -47,6 +49,7 @@ class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     order_by_id: bool = True
     anchor_on_created_on: bool = True
     literal_timezone: str = "UTC"
+    accept_short_pages: bool = False
 
 
 class AworkConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from airflow_provider_awork.exceptions import AworkError
+
 log = logging.getLogger(__name__)
 
 REQUESTS_PER_SECOND = 45
@@ -100,7 +102,7 @@ class RateLimiter:
         with self._changed:
             while True:
                 if self._closed:
-                    raise RuntimeError("the awork session is closed")
+                    raise AworkError("the connection to awork was closed: the task is being stopped")
                 now = time.monotonic()
                 wait = self._wait(now)
                 if wait <= 0:

@@ -38,6 +38,7 @@ T = TypeVar("T")
 
 USER_AGENT = f"airflow-provider-awork/{__version__} python/{platform.python_version()}"
 CHUNK_BYTES = 1 << 20
+MOST_CONNECTIONS = 50
 
 TRANSIENT_CODES = {"server-error", "concurrency-violation", "database-commit"}
 ERROR_BY_CODE: dict[str, type[AworkRequestError]] = {
@@ -117,7 +118,7 @@ class AworkSession:
         self._http = requests.Session()
         self._http.auth = BearerAuth(config.token)
         self._http.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=config.extras.max_concurrent_requests)
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=MOST_CONNECTIONS)
         self._http.mount("http://", adapter)
         self._http.mount("https://", adapter)
 
@@ -166,9 +167,8 @@ class AworkSession:
 
         return tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self._retry.tries),
-            wait=tenacity.wait_exponential_jitter(
-                initial=self._retry.first_wait, max=self._retry.longest_wait, jitter=self._retry.first_wait
-            ),
+            wait=tenacity.wait_exponential(multiplier=self._retry.first_wait, max=self._retry.longest_wait)
+            + tenacity.wait_random(0, self._retry.first_wait),
             retry=tenacity.retry_if_exception_type((AworkTransportError, AworkServerError)),
             before_sleep=say,
             reraise=True,

@@ -1,0 +1,35 @@
+# `make demo` and `make test` do everything on a machine with python3 (3.11 or newer), make and a package index.
+
+PYTHON := .venv/bin/python
+
+# What the caller has active must not leak in.
+unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
+
+.PHONY: help demo test lint setup constraints clean
+
+help:
+	@echo "make demo         run the daily export against a local awork, with real Airflow"
+	@echo "make test         check style and types, then run all tests"
+	@echo "make lint         check style and types"
+	@echo "make constraints  pin the newest versions of all packages"
+	@echo "make clean        remove everything that these commands made"
+
+demo: setup
+	@$(PYTHON) demo/run.py
+
+test: lint
+	@$(PYTHON) -m pytest
+
+lint: setup
+	@$(PYTHON) -m ruff check --quiet .
+	@$(PYTHON) -m ruff format --check --quiet .
+	@$(PYTHON) -m mypy
+
+setup:
+	@scripts/setup
+
+constraints: setup
+	@scripts/pin_constraints
+
+clean:
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build demo-output dist

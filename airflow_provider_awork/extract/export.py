@@ -1,0 +1,98 @@
+"""Rows from a reader through local part files to a publisher, with progress in the log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow_provider_awork.extract.publish import check_spool_space
+from airflow_provider_awork.extract.writers import open_parts
+
+if TYPE_CHECKING:
+    from airflow_provider_awork.client.paging import PageReader
+    from airflow_provider_awork.client.session import AworkSession
+    from airflow_provider_awork.extract.publish import Publisher
+
+log = logging.getLogger(__name__)
+
+PROGRESS_SECONDS = 5.0
+# Upper estimates of what a row takes on the local disk, by format and compression.
+SPOOL_BYTES_PER_ROW = {"parquet": 400, "none": 4000, "gzip": 800, "zstd": 800}
+
+
+def export_rows(
+    reader: PageReader,
+    publisher: Publisher,
+    *,
+    session: AworkSession,
+    spool: Path,
+    file_format: str,
+    compression: str | None,
+    max_rows_per_file: int | None,
+    csv_formula_guard: bool = False,
+) -> Mapping[str, int]:
+    """
+    Write all rows of a reader into parts and publish each part as soon as it is full. Nothing is committed.
+
+    :param reader: where rows come from.
+    :param publisher: an entered publisher.
+    :param session: for requests and waits in the progress lines.
+    :param spool: local folder for parts on their way.
+    :return: how often each unknown field was seen.
+    """
+    progress = _Progress(reader, session)
+    with open_parts(
+        spool,
+        file_format=file_format,
+        compression=compression,
+        max_rows_per_file=max_rows_per_file,
+        csv_formula_guard=csv_formula_guard,
+    ) as writer:
+        for rows in reader:
+            if progress.lines == 0:
+                _check_space(reader, spool, file_format, compression, max_rows_per_file)
+            for part in writer.write(rows):
+                publisher.put(part)
+            progress.tell()
+        for part in writer.close():
+            publisher.put(part)
+        return dict(writer.unknown_fields)
+
+
+def _check_space(
+    reader: PageReader, spool: Path, file_format: str, compression: str | None, max_rows_per_file: int | None
+) -> None:
+    rows = min(reader.expected or reader.rows, max_rows_per_file or reader.expected or reader.rows)
+    kind = "parquet" if file_format == "parquet" else compression or "gzip"
+    check_spool_space(spool, rows * SPOOL_BYTES_PER_ROW[kind])
+
+
+class _Progress:
+    """One line in the log every few seconds: rows of total, requests, rate, waits, time to go."""
+
+    def __init__(self, reader: PageReader, session: AworkSession) -> None:
+        self.lines = 0
+        self._reader = reader
+        self._session = session
+        self._started = self._told = time.monotonic()
+
+    def tell(self) -> None:
+        now = time.monotonic()
+        self.lines += 1
+        if now - self._told < PROGRESS_SECONDS:
+            return
+        self._told = now
+        rows, expected = self._reader.rows, self._reader.expected
+        rate = rows / (now - self._started)
+        to_go = "" if expected is None else f" of {expected}, {(expected - rows) / rate:.0f} s to go"
+        log.info(
+            "%d entries%s (%.0f per s, %d requests, %.0f s waited for the rate limit)",
+            rows,
+            to_go,
+            rate,
+            self._session.requests_sent,
+            self._session.limiter.waited_seconds,
+        )

@@ -1,0 +1,326 @@
+"""The hook: an Airflow connection of type ``awork`` as a client of one workspace."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook
+
+from airflow_provider_awork.exceptions import AworkConfigError, AworkError
+from airflow_provider_awork.get_provider_info import CONNECTION_TYPE
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from airflow_provider_awork.client.config import AworkConfig
+    from airflow_provider_awork.client.paging import PageReader
+    from airflow_provider_awork.client.time_entries import AworkClient, Identity
+    from airflow_provider_awork.extract.windows import Window
+
+log = logging.getLogger(__name__)
+
+
+class AworkHook(BaseHook):
+    """
+    Talks to awork with the key of an Airflow connection.
+
+    One hook holds one pool of HTTP connections and one pacing below awork's rate limit. Nothing is opened before the
+    first request.
+
+    :param awork_conn_id: Airflow connection of type ``awork``: ``password`` is the API key, ``host`` the base URL
+        (empty: ``https://api.awork.com/api/v1``), extras as in the connection form.
+
+    .. code-block:: python
+
+        from airflow.sdk import task
+
+
+        @task
+        def hours_today() -> float:
+            from airflow_provider_awork.hooks.awork import AworkHook
+
+            entries = AworkHook().get_time_entries(filterby="startDateLocal ge today")
+            return sum(entry.get("duration", 0) for entry in entries) / 3600
+    """
+
+    conn_name_attr = "awork_conn_id"
+    default_conn_name = "awork_default"
+    conn_type = CONNECTION_TYPE["connection-type"]
+    hook_name = CONNECTION_TYPE["hook-name"]
+
+    def __init__(self, awork_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.awork_conn_id = awork_conn_id
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """The standard fields of the form, for Airflow 3.1; later versions read the provider's metadata."""
+        from airflow_provider_awork.hooks.connection_form import ui_field_behaviour
+
+        return ui_field_behaviour()
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """The extra fields of the form, for Airflow 3.1; later versions read the provider's metadata."""
+        from airflow_provider_awork.hooks.connection_form import connection_form_widgets
+
+        return connection_form_widgets()
+
+    @cached_property
+    def config(self) -> AworkConfig:
+        """
+        The connection's settings.
+
+        :raises AworkConfigError: a field of the connection has a value that cannot work.
+        """
+        from airflow.sdk.log import mask_secret
+
+        from airflow_provider_awork.client.config import build_config
+
+        connection = self.get_connection(self.awork_conn_id)
+        try:
+            for field in ("login", "schema", "port"):
+                if getattr(connection, field):
+                    raise AworkConfigError(
+                        f"{field}: not used; the whole base URL belongs in host, the key in password"
+                    )
+            config = build_config(token=connection.password, base_url=connection.host, extras=connection.extra_dejson)
+        except AworkConfigError as error:
+            raise AworkConfigError(f"Connection {self.awork_conn_id!r}: {error}") from None
+        for secret in config.secrets():
+            mask_secret(secret)
+        return config
+
+    @cached_property
+    def client(self) -> AworkClient:
+        """The client, made at first use."""
+        from airflow_provider_awork.client.time_entries import AworkClient
+
+        return AworkClient(self.config)
+
+    def get_conn(self) -> AworkClient:
+        """
+        The client of this hook's workspace.
+
+        :raises AworkConfigError: a field of the connection has a value that cannot work.
+        """
+        return self.client
+
+    def close(self) -> None:
+        """Close the connections; requests that wait fail."""
+        if "client" in self.__dict__:
+            self.client.close()
+
+    @cached_property
+    def identity(self) -> Identity:
+        """
+        Who asks and what it may see, read once; a warning is logged if other people's entries are hidden.
+
+        :raises AworkAuthenticationError: the key is not valid.
+        """
+        identity = self.client.identity()
+        log.info("awork workspace %r (%s), as %s", identity.workspace_name, identity.workspace_id, identity.name)
+        if identity.sees_all_entries is False:
+            log.warning(
+                "%s may not see other people's time entries in %r: the result holds only its own. Give it a role with "
+                "write permission on project time tracking, or use an administrator's API key.",
+                identity.name,
+                identity.workspace_name,
+            )
+        return identity
+
+    def test_connection(self) -> tuple[bool, str]:
+        """
+        Read ``/me``: what the Test button of the connection form does.
+
+        :return: whether it worked, and the workspace and identity or the reason.
+        """
+        try:
+            identity = self.identity
+        except (AworkError, OSError) as error:
+            return False, str(error)
+        own = "" if identity.sees_all_entries is not False else "; sees only its own time entries"
+        return True, f"Connected to awork workspace {identity.workspace_name!r} as {identity.name}{own}"
+
+    # -- time entries --------------------------------------------------------------------------------------------
+
+    def get_time_entries(
+        self,
+        *,
+        filterby: str | None = None,
+        window_field: str | None = None,
+        window_start: date | datetime | str | None = None,
+        window_end: date | datetime | str | None = None,
+        timezone: str | None = None,
+        project_id: str | None = None,
+        task_id: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """
+        Time entries as awork sent them, complete and in order of ``createdOn``, in constant memory.
+
+        Source: https://developers.awork.com/apiv1/time-entries/get-time-entries
+
+        :param filterby: awork expression, such as ``isBillable eq true``.
+        :param window_field: ``createdOn``, ``updatedOn`` (instants), ``startDateLocal`` (days in each entry's own
+            zone) or ``startDateUtc`` (days in UTC); None for no window.
+        :param window_start: first instant or day of the window, as ``date``, ``YYYY-MM-DD``, aware datetime or ISO
+            text.
+        :param window_end: first instant or day after the window.
+        :param timezone: IANA zone in which an aware datetime must be midnight for a window of days.
+        :param project_id: only entries of this project (GUID).
+        :param task_id: only entries of this task (GUID).
+        :param limit: at most so many entries, the oldest ones.
+        :raises AworkConfigError: a parameter cannot work.
+        :raises AworkRequestError: awork refuses the request, for example a bad filter or key.
+        :raises AworkPagingError: entries cannot be read without losing some.
+        """
+        import msgspec
+
+        if limit is not None and limit < 1:
+            raise AworkConfigError(f"limit: {limit} is not a positive number")
+        reader = self.read_time_entries(
+            filterby=filterby,
+            window=make_window(window_field, window_start, window_end, timezone),
+            project_id=project_id,
+            task_id=task_id,
+            page_size=None if limit is None else limit,
+        )
+        left = limit
+        for rows in reader:
+            for row in rows[:left]:
+                yield msgspec.json.decode(row)
+            if left is not None:
+                left -= len(rows)
+                if left <= 0:
+                    return
+
+    def read_time_entries(
+        self,
+        *,
+        filterby: str | None = None,
+        window: Window | None = None,
+        project_id: str | None = None,
+        task_id: str | None = None,
+        page_size: int | None = None,
+        concurrency: int | None = None,
+    ) -> PageReader:
+        """
+        Time entries as batches of raw JSON, for those who write them elsewhere; else as :meth:`get_time_entries`.
+
+        Reads who asks (once per hook) and, for a window of instants, proves that awork reads datetime literals in
+        the assumed time zone.
+
+        :param window: what to read; None for everything.
+        :param page_size: rows of a page, at most 1000 (the default).
+        :param concurrency: requests in flight; None takes the connection's.
+        """
+        from airflow_provider_awork.client.paging import PAGE_SIZE
+        from airflow_provider_awork.client.time_entries import list_path
+        from airflow_provider_awork.extract.windows import INSTANT_FIELDS
+
+        path = list_path(project_id=project_id, task_id=task_id)
+        expression = self._restricted(filterby, window)
+        _ = self.identity
+        if window and window.field in INSTANT_FIELDS:
+            self.client.check_literal_timezone()
+        size = min(max(page_size or PAGE_SIZE, 2), PAGE_SIZE)
+        return self.client.read_list(path, filterby=expression, page_size=size, concurrency=concurrency)
+
+    def count_time_entries(
+        self,
+        *,
+        filterby: str | None = None,
+        window_field: str | None = None,
+        window_start: date | datetime | str | None = None,
+        window_end: date | datetime | str | None = None,
+        timezone: str | None = None,
+        project_id: str | None = None,
+        task_id: str | None = None,
+    ) -> int:
+        """
+        How many time entries match: one request of one row. Parameters as for :meth:`get_time_entries`.
+
+        :raises AworkPagingError: awork's answer does not tell (no ``aw-totalitems``).
+        """
+        window = make_window(window_field, window_start, window_end, timezone)
+        return self.count_window(filterby=filterby, window=window, project_id=project_id, task_id=task_id)
+
+    def count_window(
+        self,
+        *,
+        filterby: str | None = None,
+        window: Window | None = None,
+        project_id: str | None = None,
+        task_id: str | None = None,
+    ) -> int:
+        """How many time entries match a window that is known already; else as :meth:`count_time_entries`."""
+        from airflow_provider_awork.client.time_entries import list_path
+
+        path = list_path(project_id=project_id, task_id=task_id)
+        return self.client.count(path, filterby=self._restricted(filterby, window))
+
+    def get_time_entry(self, time_entry_id: str) -> dict[str, Any]:
+        """
+        One time entry. Source: https://developers.awork.com/apiv1/time-entries/get-time-entry-by-id
+
+        :param time_entry_id: GUID.
+        :raises AworkNotFoundError: there is none, or not for this key.
+        """
+        return self.client.get_time_entry(time_entry_id)
+
+    # -- other lists ---------------------------------------------------------------------------------------------
+
+    def get_list(
+        self,
+        path: str,
+        *,
+        filterby: str | None = None,
+        orderby: str | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """
+        Any list endpoint of awork: ``users``, ``projects``, ``companies``, ``typeofwork``, ``teams`` ...
+
+        Complete and in order of ``createdOn`` where the endpoint pages and its rows have ``createdOn``. Endpoints
+        that do not page are read once.
+
+        :param path: path below the base URL, without a slash at its start.
+        :param filterby: awork expression.
+        :param orderby: an order of one's own. Rows that move between pages meanwhile can then be lost.
+        :param params: further query parameters, such as ``{"showArchived": "true"}``.
+        :raises AworkPagingError: the rows need several pages but have no ``createdOn``.
+        """
+        import msgspec
+
+        path = path.strip("/")
+        batches = (
+            self.client.read_list_in_order(path, orderby=orderby, filterby=filterby, params=params)
+            if orderby
+            else self.client.read_list(path, filterby=filterby, params=params)
+        )
+        for rows in batches:
+            for row in rows:
+                yield msgspec.json.decode(row)
+
+    def _restricted(self, filterby: str | None, window: Window | None) -> str | None:
+        if window is None:
+            return filterby or None
+        return window.restrict(filterby, literal_timezone=self.config.extras.literal_timezone)
+
+
+def make_window(
+    field: str | None,
+    start: date | datetime | str | None,
+    end: date | datetime | str | None,
+    timezone: str | None,
+) -> Window | None:
+    """The window that four parameters describe; None if they describe none."""
+    from airflow_provider_awork.extract.windows import Window
+
+    if field is None and start is None and end is None:
+        return None
+    return Window.of(field=field, start=start, end=end, timezone=timezone)

@@ -1,0 +1,242 @@
+"""
+awork's endpoints over a store: what a request that got through is answered with.
+
+Facts: sections 3, 4, 5, 8 and 10 of the API facts. Where they are thin: ``page`` and ``pageSize`` that are no positive
+numbers answer 400, ``pageSize`` above 1000 counts as 1000, a page past the end is empty, and a project or task that
+nothing refers to is 404. External entries of other people are listed, although the documents say that they are not.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from airflow_provider_awork.sandbox.errors import ApiError, usual_body
+from airflow_provider_awork.sandbox.filter_grammar import FilterError
+from airflow_provider_awork.sandbox.filter_sql import Context, Sql, both, filter_sql, order_sql
+from airflow_provider_awork.sandbox.settings import Settings
+from airflow_provider_awork.sandbox.store import TABLES, Store, compact_json
+
+BASE_PATH = "/api/v1"
+DEFAULT_PAGE_SIZE = 10
+MAX_PAGE_SIZE = 1000
+
+_ARCHIVABLE = {"users", "typeofwork", "projecttypes"}
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_LARGEST_PAGE = 10**12
+
+_TIME_TRACKING_SETTINGS = [
+    {"type": "prevent-on-done-projects", "enabled": True},
+    {"type": "prevent-on-future-dates", "enabled": False},
+    {"type": "allow-on-past-days", "enabled": True, "dayCount": 60},
+]
+_FEATURES = (
+    "company-master-data", "project-master-data", "project-planning-data", "project-timetracking",
+    "user-master-data", "user-planning-data", "workspace-manage-config",
+)  # fmt: skip
+_ROLE = "8f2ad5c6-51f0-4f29-8d6e-0b1c0f6f7f11"
+
+
+class Api:
+    """
+    The endpoints.
+
+    :param store: the data.
+    :param settings: read anew for each request.
+    :param me: id of the user that the token stands for.
+    """
+
+    def __init__(self, *, store: Store, settings: Settings, me: str) -> None:
+        self._store = store
+        self._settings = settings
+        self._me = me
+
+    def application(self) -> Starlette:
+        """The ASGI application of all endpoints below ``/api/v1``; the routes of lists have the name ``list``."""
+        routes = [
+            self._list("/timeentries", "timeentries", lambda _: self._visible),
+            self._list("/projects/{id}/timeentries", "timeentries", self._entries_of("projectId", "projects")),
+            self._list("/tasks/{id}/timeentries", "timeentries", self._entries_of("taskId", "projecttasks")),
+            self._list("/projects/{id}/projecttasks", "projecttasks", self._tasks_of_project),
+            self._list("/me/projecttasks", "projecttasks", lambda _: "baseType eq 'projecttask'"),
+            self._list(
+                "/me/allavailabletasks", "projecttasks", lambda _: "baseType eq 'projecttask' or userId eq me.id"
+            ),
+            self._route("/me", self._user),
+            self._route("/users/me", self._user),
+            self._route("/me/permissions", self._permissions),
+            self._route("/timetracking/settings", lambda _: _json(_TIME_TRACKING_SETTINGS)),
+            self._route("/timeentries/{id}", self._time_entry),
+        ]
+        for table in TABLES.keys() - {"timeentries", "projecttasks"}:
+            routes.append(self._list(f"/{table}", table, _unarchived if table in _ARCHIVABLE else lambda _: "true"))
+        handlers: Any = {ApiError: _api_error, HTTPException: _http_error}
+        return Starlette(routes=routes, exception_handlers=handlers)
+
+    def _route(self, path: str, handler: Callable[[Request], Response], name: str = "single") -> Route:
+        async def endpoint(request: Request) -> Response:
+            return handler(request)
+
+        return Route(f"{BASE_PATH}{path}", endpoint, methods=["GET"], name=name)
+
+    def _list(self, path: str, table: str, restriction: Callable[[Request], str]) -> Route:
+        """A list endpoint; ``restriction`` is the filter expression of what it is limited to."""
+        return self._route(path, lambda request: self._page(request, table, restriction(request)), name="list")
+
+    @property
+    def _visible(self) -> str:
+        return "userId eq me.id" if self._settings.missing_permissions else "true"
+
+    def _entries_of(self, column: str, owners: str) -> Callable[[Request], str]:
+        def restriction(request: Request) -> str:
+            owner = _guid(request)
+            if self._store.find(owners, owner) is None and not self._store.refers(column, owner):
+                raise ApiError(404, "not-found", f"There is no {column} {owner}.")
+            return f"{column} eq guid'{owner}' and {self._visible}"
+
+        return restriction
+
+    def _tasks_of_project(self, request: Request) -> str:
+        project = _guid(request)
+        if self._store.find("projects", project) is None:
+            raise ApiError(404, "not-found", f"There is no project {project}.")
+        return f"projectId eq guid'{project}'"
+
+    def _page(self, request: Request, table: str, restriction: str) -> Response:
+        settings = self._settings
+        page = _positive(request, "page", 1, _LARGEST_PAGE)
+        size = min(_positive(request, "pageSize", DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE), settings.max_page_size)
+        try:
+            where = self._where(table, restriction, request.query_params.get("filterby", ""))
+            order = self._order(table, request.query_params.get("orderby", ""))
+        except FilterError as error:
+            raise ApiError(400, "invalid-filter-or-order", f"The filter or order is invalid: {error}.") from error
+        snapshot = self._store.page(table, where=where, order=order, limit=size, offset=(page - 1) * size)
+        more_match = snapshot.total > page * size
+        rows = _with_holes(snapshot.texts, settings.holes if more_match else 0)
+        headers = {"aw-page": str(page), "aw-items": str(len(rows))}
+        if settings.page_size_header:
+            headers["aw-pagesize"] = str(size)
+        if settings.total_header:
+            headers["aw-totalitems"] = str(snapshot.total)
+        if table == "teams":
+            rows = [_team(row, request) for row in rows]
+        return Response(b"[" + b",".join(rows) + b"]", media_type="application/json", headers=headers)
+
+    def _where(self, table: str, restriction: str, expression: str) -> Sql:
+        settings = self._settings
+        scope = TABLES[table].scope
+        context = Context(me=self._me, now=settings.now or datetime.now(UTC), zone=ZoneInfo(settings.literal_timezone))
+        where = filter_sql(restriction, scope, context)
+        if not expression.strip():
+            return where
+        return both(where, filter_sql(expression, scope, context, refused=settings.unfilterable))
+
+    def _order(self, table: str, expression: str) -> Sequence[str]:
+        settings = self._settings
+        terms = order_sql(expression, TABLES[table].scope, settings.unorderable) if expression.strip() else []
+        if settings.ignore_orderby:
+            return ["random()"] if settings.ignore_orderby == "random" else []
+        if settings.tie_break == "refused" and len(terms) > 1:
+            raise FilterError("orderby takes one term")
+        if settings.tie_break == "random":
+            return [*terms[:1], "random()"]
+        return terms
+
+    def _time_entry(self, request: Request) -> Response:
+        text = self._store.find("timeentries", _guid(request))
+        if text is None or (self._settings.missing_permissions and json.loads(text).get("userId") != self._me):
+            raise ApiError(404, "not-found", f"There is no time entry {request.path_params['id']}.")
+        return Response(text, media_type="application/json")
+
+    def _user(self, request: Request) -> Response:
+        workspace = self._settings.workspace
+        user = json.loads(self._store.find("users", self._me) or b"{}")
+        name = re.sub(r"\W+", "-", workspace.name.lower())
+        user["workspace"] = {"id": workspace.id, "name": workspace.name, "url": f"https://{name}.awork.com"}
+        return _json(user)
+
+    def _permissions(self, request: Request) -> Response:
+        """Other people's entries need *write* on ``project-timetracking``."""
+        limited = self._settings.missing_permissions
+        permissions = [
+            {"feature": feature, "accessLevels": ["read"] if limited else ["read", "write"]} for feature in _FEATURES
+        ]
+        permission = {
+            "userId": self._me,
+            "isAdmin": not limited,
+            "isGuest": False,
+            "roleId": _ROLE,
+            "isBlocked": False,
+            "permissions": permissions,
+            "projectRolesPermissions": [],
+        }
+        return _json({"signature": "c2FuZGJveA==", "userPermission": permission})
+
+
+def trace_id_of(request: Request) -> str:
+    """The trace id that the server gave to this request."""
+    return str(request.scope["awork.trace_id"])
+
+
+def _json(value: Any) -> Response:
+    return Response(compact_json(value), media_type="application/json")
+
+
+def _unarchived(request: Request) -> str:
+    return "true" if _flag(request, "showArchived") else "isArchived ne true"
+
+
+def _flag(request: Request, name: str) -> bool:
+    return request.query_params.get(name, "").lower() == "true"
+
+
+def _team(text: bytes, request: Request) -> bytes:
+    """The ids of users and projects come only if asked for."""
+    team = json.loads(text)
+    for field, flag in (("userIds", "includeUserIds"), ("projectIds", "includeProjectIds")):
+        if not _flag(request, flag):
+            team.pop(field, None)
+    return compact_json(team).encode()
+
+
+def _guid(request: Request) -> str:
+    text = str(request.path_params["id"])
+    if not _GUID.fullmatch(text):
+        raise ApiError(404, "not-found", f"{text!r} is no id.")
+    return text.lower()
+
+
+def _positive(request: Request, name: str, default: int, largest: int) -> int:
+    text = request.query_params.get(name, str(default))
+    if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) < 1:
+        raise ApiError(400, "validation-failed", f"{name} must be a positive number, not {text!r}.", field=name)
+    return min(int(text), largest)
+
+
+def _with_holes(rows: list[bytes], holes: int) -> list[bytes]:
+    """The rows without as many of them, evenly spread, neither the first nor the last."""
+    dropped = {(hole + 1) * len(rows) // (holes + 1) for hole in range(holes)}
+    return [row for place, row in enumerate(rows) if place not in dropped]
+
+
+async def _api_error(request: Request, error: ApiError) -> Response:
+    return _error(error.status, error.body(trace_id_of(request)))
+
+
+async def _http_error(request: Request, error: HTTPException) -> Response:
+    return _error(error.status_code, usual_body(error.status_code, trace_id_of(request)))
+
+
+def _error(status: int, body: dict[str, Any]) -> Response:
+    return Response(compact_json(body), status_code=status, media_type="application/json")

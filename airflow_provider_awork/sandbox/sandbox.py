@@ -1,0 +1,172 @@
+"""The sandbox as a context manager: data, endpoints and a server on this machine."""
+
+from __future__ import annotations
+
+import socket
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from random import Random
+from threading import Thread
+from types import TracebackType
+from typing import Any, Self
+
+import uvicorn
+
+from airflow_provider_awork.sandbox.api import BASE_PATH, Api
+from airflow_provider_awork.sandbox.entry_data import DAYS, EntryMaker, default_end, generate_entries, people_for
+from airflow_provider_awork.sandbox.faults import Faults
+from airflow_provider_awork.sandbox.front import Front, RequestRecord, Transports
+from airflow_provider_awork.sandbox.master_data import make_master_data
+from airflow_provider_awork.sandbox.rate_limit import RateLimit
+from airflow_provider_awork.sandbox.settings import Settings
+from airflow_provider_awork.sandbox.store import Store
+
+HOST = "127.0.0.1"
+DEFAULT_TOKEN = "sandbox-key"  # noqa: S105 - opens nothing but the sandbox
+
+
+class Sandbox:
+    """
+    A local awork: ``with Sandbox(entries=1000) as awork: requests.get(awork.url + "/timeentries", ...)``.
+
+    The same seed and dates give the same data. The server listens on 127.0.0.1 only.
+
+    :param entries: how many time entries to generate.
+    :param seed: of the generated data.
+    :param token: the bearer token that requests need.
+    :param port: to listen on; 0: a free one.
+    :param start: first day with entries; default: 90 days before ``end``.
+    :param end: first day without entries; default: a day of summer 2026 that depends on the seed.
+    :param file: path of a new SQLite file for the data; None: in memory.
+    :param settings: attributes of :class:`Settings`.
+    :raises OSError: the port is taken.
+
+    Attributes: ``url`` (base URL), ``token``, ``me`` (id of the token's user), ``store``, ``settings``, ``faults`` and
+    ``requests``, the list of requests so far. When the block ends, an error of a fault rule or of the sandbox itself
+    is raised, so that a test cannot pass over it.
+    """
+
+    def __init__(
+        self,
+        *,
+        entries: int = 0,
+        seed: int = 7,
+        token: str = DEFAULT_TOKEN,
+        port: int = 0,
+        start: date | None = None,
+        end: date | None = None,
+        file: Path | None = None,
+        **settings: Any,
+    ) -> None:
+        self.end = end or default_end(seed)
+        self.start = start or self.end - timedelta(days=DAYS)
+        self.token = token
+        self.settings = Settings(**settings)
+        self.faults = Faults()
+        self.store = Store(file=file)
+        self._rate_limit = RateLimit(self.settings)
+        self._transports = Transports()
+        self._socket = _listen(port)
+        self.url = f"http://{HOST}:{self._socket.getsockname()[1]}{BASE_PATH}"
+        self._fill(Random(seed), entries)
+        self._front = self._make_front()
+        self._server = self._make_server()
+        self._thread = Thread(target=self._server.run, args=([self._socket],), name="awork-sandbox", daemon=True)
+
+    def _fill(self, random: Random, entries: int) -> None:
+        data = make_master_data(random, people=people_for(entries, self.start, self.end), start=self.start)
+        for table, rows in data.rows.items():
+            self.store.add_rows(table, rows)
+        self.store.add_rows(
+            "timeentries", generate_entries(random, data, count=entries, start=self.start, end=self.end)
+        )
+        self.me = data.api_user.id
+        self._maker = EntryMaker(random, data)
+
+    def _make_front(self) -> Front:
+        api = Api(store=self.store, settings=self.settings, me=self.me)
+        return Front(
+            api.application(),
+            store=self.store,
+            settings=self.settings,
+            token=self.token,
+            faults=self.faults,
+            rate_limit=self._rate_limit,
+            transports=self._transports,
+        )
+
+    def _make_server(self) -> uvicorn.Server:
+        config = uvicorn.Config(
+            self._front,
+            http=self._transports.protocol(),
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            date_header=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=75,
+        )
+        return _Server(config, self._transports)
+
+    @property
+    def requests(self) -> list[RequestRecord]:
+        """All requests so far, in the order in which they came."""
+        return self._front.requests
+
+    def make_entry(
+        self,
+        *,
+        started_at: datetime | None = None,
+        ended_at: datetime | None = None,
+        timezone: str = "Europe/Berlin",
+        **fields: Any,
+    ) -> dict[str, Any]:
+        """An entry of realistic shape for ``store.add``; see :meth:`EntryMaker.make`."""
+        return self._maker.make(started_at=started_at, ended_at=ended_at, timezone=timezone, **fields)
+
+    def spend_requests(self, requests: int) -> None:
+        """Another client of the workspace sends that many requests within the current rate-limit windows."""
+        self._rate_limit.spend(requests)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+        self.store.close()
+        if self._front.errors and error is None:
+            raise self._front.errors[0]
+
+
+class _Server(uvicorn.Server):
+    """A server that ends without waiting for its clients."""
+
+    def __init__(self, config: uvicorn.Config, transports: Transports) -> None:
+        super().__init__(config)
+        self._transports = transports
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._transports.abort()
+        await super().shutdown(sockets)
+
+
+def _listen(port: int) -> socket.socket:
+    # asyncio switches Nagle's delay off only where the protocol is named.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, f"port {port} of {HOST} cannot be used: {error.strerror}") from error
+    listener.listen()
+    return listener

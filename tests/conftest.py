@@ -1,0 +1,21 @@
+"""What all tests share: an Airflow of their own, and a storage emulator that starts once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests import airflow_environment
+
+# Airflow reads its settings when it is first imported, so they come before any import of Airflow or of the package.
+airflow_environment.isolate()
+
+from tests.storage_emulators import S3Emulator, run_s3_emulator  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def s3_emulator() -> Iterator[S3Emulator]:
+    """Give an S3 server and an Airflow connection to it; tests that ask for it carry the marker ``emulator``."""
+    with run_s3_emulator() as emulator:
+        yield emulator

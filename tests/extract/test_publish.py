@@ -1,0 +1,766 @@
+"""Publishing to local folders and to S3 (moto's server, the amazon provider's filesystem, an Airflow connection)."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import importlib
+import importlib.util
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import requests
+import tenacity
+
+from airflow_provider_awork.exceptions import (
+    AworkConfigError,
+    AworkDestinationBusyError,
+    AworkMissingExtraError,
+    AworkPublishError,
+)
+from airflow_provider_awork.extract import publish
+from airflow_provider_awork.extract.publish import (
+    MANIFEST_NAME,
+    MARKER_NAME,
+    AworkDestinationError,
+    ManifestBody,
+    Owner,
+    Publisher,
+    check_spool_space,
+    read_manifest,
+    spool_folder,
+    verify_manifest,
+)
+from airflow_provider_awork.extract.writers import Part
+from airflow_provider_awork.version_compat import AirflowFailException
+from tests.storage_emulators import S3Emulator
+
+OWNER = Owner(dag_id="export", run_id="run-1", task_id="awork", map_index=-1, try_number=1)
+SECOND_TRY = Owner(dag_id="export", run_id="run-1", task_id="awork", map_index=-1, try_number=2)
+OTHER_RUN = Owner(dag_id="export", run_id="run-2", task_id="awork", map_index=-1, try_number=1)
+BODY: ManifestBody = {
+    "format": "ndjson",
+    "compression": "gzip",
+    "window": {"field": "createdOn", "start": "2025-01-01", "end": "2025-02-01"},
+    "filterby": None,
+    "watermark": None,
+    "source": {"workspace": "w"},
+    "columns": None,
+    "unknown_fields": {},
+    "run": {"finished_at": "2025-02-01T00:00:00Z", "seconds": 1.5, "requests": 3},
+}
+OLD_SET = ("shared", "old b", "old c")
+NEW_SET = ("shared", "new b")
+NO_WAIT = timedelta(0)
+SHARED_MEMORY = Path("/dev/shm")
+
+
+def spool(folder: Path, index: int, content: bytes) -> Part:
+    path = folder / f"{os.getpid()}-{threading.get_ident()}-{index}"
+    path.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    return Part(index=index, path=path, rows=1, bytes=len(content), sha256=digest, suffix=".ndjson.gz")
+
+
+def export(destination: Any, spool_in: Path, contents: tuple[str, ...], owner: Owner = OWNER, **options: Any) -> Any:
+    with Publisher(destination, owner=owner, **options) as publisher:
+        for index, content in enumerate(contents):
+            publisher.put(spool(spool_in, index, content.encode()))
+        return publisher.commit(BODY)
+
+
+def export_and_fail(destination: Any, spool_in: Path, contents: tuple[str, ...], error: BaseException) -> None:
+    with Publisher(destination, owner=SECOND_TRY, wait_for=NO_WAIT) as publisher:
+        for index, content in enumerate(contents):
+            publisher.put(spool(spool_in, index, content.encode()))
+        raise error
+
+
+def names_at(destination: Any) -> set[str]:
+    destination.fs.invalidate_cache()
+    with contextlib.suppress(FileNotFoundError):
+        return {entry.rsplit("/", 1)[-1] for entry in destination.fs.ls(destination.path, detail=False)}
+    return set()
+
+
+def contents_at(destination: Any) -> tuple[str, ...]:
+    manifest = verify_manifest(destination, check_sha256=True)
+    return tuple(destination.fs.cat_file(f"{destination.path}/{f['name']}").decode() for f in manifest["files"])
+
+
+def assert_only_set(destination: Any, contents: tuple[str, ...]) -> None:
+    assert contents_at(destination) == contents
+    manifest = read_manifest(destination)
+    assert manifest is not None
+    assert names_at(destination) == {MANIFEST_NAME} | {file["name"] for file in manifest["files"]}
+
+
+@pytest.fixture(scope="session")
+def bucket(s3_emulator: S3Emulator) -> str:
+    return s3_emulator.create_bucket("publish")
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Any:
+    from airflow.sdk import ObjectStoragePath
+
+    return ObjectStoragePath(f"file://{tmp_path}/destination/day=1")
+
+
+@pytest.fixture
+def s3(bucket: str, request: pytest.FixtureRequest) -> Any:
+    from airflow.sdk import ObjectStoragePath
+
+    return ObjectStoragePath(f"{bucket}/{hashlib.md5(request.node.name.encode()).hexdigest()}")
+
+
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.emulator)])
+def destination(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(autouse=True)
+def no_wait_between_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "_STORAGE_WAIT", tenacity.wait_none())
+
+
+@pytest.fixture
+def no_patience_with_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests without concurrent runs, whose locks are those of killed ones."""
+    monkeypatch.setattr(publish, "_LOCK_PATIENCE", 0.05)
+
+
+@pytest.fixture
+def s3_calls(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str, dict[str, Any]], None]], None]:
+    """Let a test look at, change or refuse what s3fs is about to ask the server."""
+    from s3fs import S3FileSystem
+
+    original = S3FileSystem._call_s3
+
+    def install(before: Callable[[str, dict[str, Any]], None]) -> None:
+        async def call(self: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+            before(method, kwargs)
+            return await original(self, method, *args, **kwargs)
+
+        monkeypatch.setattr(S3FileSystem, "_call_s3", call)
+
+    return install
+
+
+# Success.
+
+
+def test_publishes_a_set(destination: Any, tmp_path: Path) -> None:
+    part = spool(tmp_path, 7, b"entry")
+    with Publisher(destination, owner=OWNER) as publisher:
+        file = publisher.put(part)
+        assert read_manifest(destination) is None
+        manifest = publisher.commit(BODY)
+
+    assert file.name == f"part-00007-{part.sha256[:12]}.ndjson.gz"
+    assert not part.path.exists()
+    assert_only_set(destination, ("entry",))
+    assert manifest == read_manifest(destination)
+    assert (manifest["rows"], manifest["bytes"]) == (1, 5)
+    assert manifest["run"]["owner"]["run_id"] == "run-1"
+
+
+def test_manifest_follows_its_schema(local: Any, tmp_path: Path) -> None:
+    schema = json.loads(resources.files("airflow_provider_awork.extract").joinpath("manifest.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    manifest = export(local, tmp_path, OLD_SET)
+    jsonschema.validate(manifest, schema)
+    assert set(schema["required"]) == set(schema["properties"]) == set(manifest)
+
+
+def test_nothing_to_publish_is_a_manifest_with_no_files(destination: Any, tmp_path: Path) -> None:
+    export(destination, tmp_path, OLD_SET)
+    manifest = export(destination, tmp_path, ())
+    assert (manifest["files"], manifest["rows"], manifest["bytes"]) == ([], 0, 0)
+    assert_only_set(destination, ())
+
+
+def test_a_shrunk_set_leaves_nothing_but_strangers_files(destination: Any, tmp_path: Path) -> None:
+    export(destination, tmp_path, OLD_SET)
+    stranger = f"{destination.path}/part-00009-aaaaaaaaaaaa.ndjson.gz"
+    destination.fs.pipe_file(stranger, b"not ours")
+    export(destination, tmp_path, NEW_SET, OTHER_RUN)
+    assert destination.fs.cat_file(stranger) == b"not ours"
+    destination.fs.rm_file(stranger)
+    assert_only_set(destination, NEW_SET)
+
+
+def test_the_same_set_twice_differs_only_under_run(local: Any, tmp_path: Path) -> None:
+    first = export(local, tmp_path, OLD_SET)
+    inodes = {file["name"]: (local / file["name"]).stat()["ino"] for file in first["files"]}
+    second = export(local, tmp_path, OLD_SET, OTHER_RUN)
+    assert inodes == {file["name"]: (local / file["name"]).stat()["ino"] for file in second["files"]}
+    assert first.pop("run") != second.pop("run")
+    assert first == second
+
+
+@pytest.mark.emulator
+def test_the_same_set_twice_puts_no_data_again(s3: Any, tmp_path: Path, s3_calls: Any) -> None:
+    export(s3, tmp_path, OLD_SET)
+    written: list[str] = []
+    s3_calls(lambda method, request: written.append(request["Key"]) if method == "put_object" else None)
+    export(s3, tmp_path, OLD_SET, OTHER_RUN)
+    assert {key.rsplit("/", 1)[-1] for key in written} == {MARKER_NAME, MANIFEST_NAME}
+    assert_only_set(s3, OLD_SET)
+
+
+def test_a_damaged_file_is_published_again(destination: Any, tmp_path: Path) -> None:
+    manifest = export(destination, tmp_path, OLD_SET)
+    destination.fs.pipe_file(f"{destination.path}/{manifest['files'][0]['name']}", b"?")
+    export(destination, tmp_path, OLD_SET, OTHER_RUN)
+    assert_only_set(destination, OLD_SET)
+
+
+def test_files_are_listed_in_order_of_their_index(local: Any, tmp_path: Path) -> None:
+    with Publisher(local, owner=OWNER) as publisher:
+        for index in (100_000, 99_999, 3):
+            publisher.put(spool(tmp_path, index, str(index).encode()))
+        publisher.commit(BODY)
+    assert_only_set(local, ("3", "99999", "100000"))
+
+
+@pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="needs a second file system")
+def test_spool_on_another_file_system(local: Any, tmp_path: Path) -> None:
+    assert SHARED_MEMORY.stat().st_dev != tmp_path.stat().st_dev
+    with spool_folder(SHARED_MEMORY) as folder:
+        export(local, folder, OLD_SET)
+    assert_only_set(local, OLD_SET)
+
+
+# Failure inside the block.
+
+
+def test_an_exception_leaves_the_old_set(destination: Any, tmp_path: Path) -> None:
+    export(destination, tmp_path, OLD_SET)
+    with pytest.raises(RuntimeError, match="paging broke"):
+        export_and_fail(destination, tmp_path, NEW_SET, RuntimeError("paging broke"))
+    assert_only_set(destination, OLD_SET)
+
+
+def test_an_exception_in_a_first_run_leaves_nothing(destination: Any, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        export_and_fail(destination, tmp_path, NEW_SET, KeyboardInterrupt())
+    assert names_at(destination) == set()
+
+
+def test_a_set_that_is_not_committed_is_an_error(local: Any, tmp_path: Path) -> None:
+    with pytest.raises(AworkPublishError, match="never committed"), Publisher(local, owner=OWNER) as publisher:
+        publisher.put(spool(tmp_path, 0, b"x"))
+    assert names_at(local) == set()
+
+
+def test_a_file_that_vanished_before_the_switch_stops_it(destination: Any, tmp_path: Path) -> None:
+    export(destination, tmp_path, OLD_SET)
+
+    def lose_a_file() -> None:
+        with Publisher(destination, owner=OTHER_RUN) as publisher:
+            file = publisher.put(spool(tmp_path, 0, b"x"))
+            destination.fs.rm_file(f"{destination.path}/{file.name}")
+            publisher.commit(BODY)
+
+    with pytest.raises(AworkPublishError, match="missing"):
+        lose_a_file()
+    assert_only_set(destination, OLD_SET)
+
+
+def test_a_spool_file_of_the_wrong_size_is_not_published(local: Any, tmp_path: Path) -> None:
+    part = spool(tmp_path, 0, b"whole")
+    part.path.write_bytes(b"who")
+    with pytest.raises(AworkPublishError, match="3 bytes instead of 5"), Publisher(local, owner=OWNER) as publisher:
+        publisher.put(part)
+    assert names_at(local) == set()
+
+
+def test_one_index_for_two_parts_is_an_error(local: Any, tmp_path: Path) -> None:
+    with Publisher(local, owner=OWNER) as publisher:
+        publisher.put(spool(tmp_path, 0, b"a"))
+        with pytest.raises(AworkPublishError, match="published twice"):
+            publisher.put(spool(tmp_path, 0, b"b"))
+        publisher.commit(BODY)
+    assert_only_set(local, ("a",))
+
+
+# The storage fails.
+
+
+def is_part(request: dict[str, Any]) -> bool:
+    return "/part-" in request.get("Key", "")
+
+
+@pytest.mark.emulator
+def test_a_put_that_fails_for_a_moment_is_tried_again(s3: Any, tmp_path: Path, s3_calls: Any) -> None:
+    failures = iter([OSError(errno.EIO, "503 Slow Down"), ConnectionResetError("cut")])
+
+    def fail_twice(method: str, request: dict[str, Any]) -> None:
+        if method == "put_object" and is_part(request) and (failure := next(failures, None)):
+            raise failure
+
+    s3_calls(fail_twice)
+    export(s3, tmp_path, NEW_SET)
+    assert_only_set(s3, NEW_SET)
+
+
+@pytest.mark.emulator
+def test_a_put_that_keeps_failing_leaves_the_old_set(s3: Any, tmp_path: Path, s3_calls: Any) -> None:
+    export(s3, tmp_path, OLD_SET)
+    puts: list[str] = []
+
+    def fail(method: str, request: dict[str, Any]) -> None:
+        if method == "put_object" and is_part(request):
+            puts.append(request["Key"])
+            raise OSError(errno.EIO, "500 Internal Error")
+
+    s3_calls(fail)
+    with pytest.raises(AworkPublishError, match="500 Internal Error") as raised:
+        export(s3, tmp_path, ("new a",), OTHER_RUN)
+    assert len(puts) == 4
+    assert str(s3) in str(raised.value)
+    assert not isinstance(raised.value, AirflowFailException)
+    assert_only_set(s3, OLD_SET)
+
+
+@pytest.mark.emulator
+def test_a_failed_multipart_upload_leaves_no_piece(
+    s3: Any, tmp_path: Path, s3_calls: Any, s3_emulator: S3Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("s3fs.core.calculate_chunksize", lambda size, chunksize=None: 5 * 2**20)
+    begun: list[int] = []
+
+    def fail_second_piece(method: str, request: dict[str, Any]) -> None:
+        if method == "upload_part":
+            begun.append(request["PartNumber"])
+            if request["PartNumber"] == 2:
+                raise OSError(errno.EIO, "500 Internal Error")
+
+    s3_calls(fail_second_piece)
+    with pytest.raises(AworkPublishError, match="500"), Publisher(s3, owner=OWNER) as publisher:
+        publisher.put(spool(tmp_path, 0, bytes(11 * 2**20)))
+    assert 1 in begun
+    assert names_at(s3) == set()
+    assert "Uploads" not in s3_emulator.client().list_multipart_uploads(Bucket="publish")
+
+
+@pytest.mark.emulator
+def test_old_files_that_cannot_be_deleted_are_an_error_that_the_next_run_mends(
+    s3: Any, tmp_path: Path, s3_calls: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(s3, tmp_path, OLD_SET)
+
+    def refuse(method: str, request: dict[str, Any]) -> None:
+        if method == "delete_object" and is_part(request):
+            raise PermissionError("Access Denied")
+
+    with monkeypatch.context():
+        s3_calls(refuse)
+        with pytest.raises(AworkPublishError, match=r"new set is complete and published.*Access Denied"):
+            export(s3, tmp_path, NEW_SET)
+    assert contents_at(s3) == NEW_SET
+
+    s3_calls(lambda method, request: None)
+    export(s3, tmp_path, NEW_SET, OTHER_RUN, wait_for=NO_WAIT)
+    assert_only_set(s3, NEW_SET)
+
+
+@pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="a rename needs no space; this needs a second file system")
+def test_a_full_disk_leaves_the_old_set(local: Any, tmp_path: Path) -> None:
+    export(local, tmp_path, OLD_SET)
+    with (
+        spool_folder(SHARED_MEMORY) as folder,
+        pytest.raises(AworkPublishError, match="File too large"),
+        Publisher(local, owner=OTHER_RUN) as publisher,
+    ):
+        put_beyond_the_limit(publisher, spool(folder, 0, bytes(200_000)))
+    assert_only_set(local, OLD_SET)
+
+
+def put_beyond_the_limit(publisher: Publisher, part: Part) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        publisher.put(part)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+# Destinations that cannot work.
+
+
+@pytest.mark.emulator
+def test_a_missing_bucket_is_said_on_entering(s3_emulator: S3Emulator) -> None:
+    from airflow.sdk import ObjectStoragePath
+
+    destination = ObjectStoragePath(f"s3://{s3_emulator.conn_id}@no-such-bucket/prefix")
+    with pytest.raises(AworkDestinationError, match=r"no-such-bucket.*does not exist") as raised:
+        Publisher(destination, owner=OWNER).__enter__()
+    assert isinstance(raised.value, AirflowFailException)
+
+
+@pytest.mark.emulator
+def test_missing_rights_are_said_on_entering(s3: Any, s3_emulator: S3Emulator) -> None:
+    requests.post(f"{s3_emulator.endpoint_url}/moto-api/reset-auth", data="0", timeout=10)
+    try:
+        with pytest.raises(AworkDestinationError, match="PermissionError"):
+            Publisher(s3, owner=OWNER).__enter__()
+    finally:
+        requests.post(f"{s3_emulator.endpoint_url}/moto-api/reset-auth", data="inf", timeout=10)
+
+
+def test_a_destination_below_a_file_is_said_on_entering(local: Any, tmp_path: Path) -> None:
+    (tmp_path / "destination").write_text("a file")
+    with pytest.raises(AworkDestinationError, match="NotADirectoryError"):
+        Publisher(local, owner=OWNER).__enter__()
+
+
+@pytest.mark.parametrize(
+    ("url", "provider", "extra"),
+    [("gs://bucket/x", "google", "gcs"), ("abfs://container/x", "microsoft.azure", "azure")],
+)
+def test_a_missing_provider_names_the_extra(url: str, provider: str, extra: str) -> None:
+    from airflow.sdk import ObjectStoragePath
+
+    if importlib.util.find_spec(f"airflow.providers.{provider.split('.')[0]}"):
+        pytest.skip(f"the {provider} provider is installed here")
+    with pytest.raises(AworkMissingExtraError, match=rf"pip install 'airflow-provider-awork\[{extra}\]'"):
+        Publisher(ObjectStoragePath(url), owner=OWNER).__enter__()
+
+
+def test_a_missing_filesystem_library_names_the_extra(monkeypatch: pytest.MonkeyPatch, s3_emulator: S3Emulator) -> None:
+    from airflow.sdk import ObjectStoragePath
+
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.setenv("AIRFLOW_CONN_S3_WITHOUT_LIBRARY", os.environ[f"AIRFLOW_CONN_{s3_emulator.conn_id.upper()}"])
+    with pytest.raises(AworkMissingExtraError, match=r"airflow-provider-awork\[s3\]"):
+        Publisher(ObjectStoragePath("s3://s3_without_library@publish/x"), owner=OWNER).__enter__()
+
+
+def test_a_scheme_that_airflow_does_not_know(tmp_path: Path) -> None:
+    from airflow.sdk import ObjectStoragePath
+
+    with pytest.raises(AworkConfigError, match="no filesystem for memory://"):
+        Publisher(ObjectStoragePath("memory://somewhere/x"), owner=OWNER).__enter__()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not known which files"),
+        ('{"schema_version": 1}', "not known which files"),
+        ('{"schema_version": 2, "files": []}', "schema version 2.*upgrade"),
+        (
+            '{"schema_version": 1, "files": [{"name": "../other/file", "rows": 1, "bytes": 1, "sha256": ""}]}',
+            "not known which files",
+        ),
+    ],
+)
+def test_an_unreadable_manifest_stops_the_run_before_it_starts(local: Any, text: str, message: str) -> None:
+    local.fs.makedirs(local.path)
+    local.fs.pipe_file(f"{local.path}/{MANIFEST_NAME}", text.encode())
+    with pytest.raises(AworkPublishError, match=message):
+        Publisher(local, owner=OWNER).__enter__()
+    assert names_at(local) == {MANIFEST_NAME}
+
+
+def test_an_unreadable_marker_stops_the_run(local: Any) -> None:
+    local.fs.makedirs(local.path)
+    local.fs.pipe_file(f"{local.path}/{MARKER_NAME}", b"{}")
+    with pytest.raises(AworkPublishError, match="If no other run does, delete it"):
+        Publisher(local, owner=OWNER).__enter__()
+
+
+# Verification.
+
+
+def test_verify_finds_what_is_wrong(destination: Any, tmp_path: Path) -> None:
+    with pytest.raises(AworkPublishError, match="Nothing is published"):
+        verify_manifest(destination)
+    names = [file["name"] for file in export(destination, tmp_path, OLD_SET)["files"]]
+    destination.fs.pipe_file(f"{destination.path}/{names[0]}", b"SHARED")
+    verify_manifest(destination)
+    with pytest.raises(AworkPublishError, match=rf"other bytes.*: {names[0]}$"):
+        verify_manifest(destination, check_sha256=True)
+    destination.fs.rm_file(f"{destination.path}/{names[1]}")
+    destination.fs.pipe_file(f"{destination.path}/{names[2]}", b"?")
+    with pytest.raises(AworkPublishError, match=rf"{names[1]} \(missing\), {names[2]} \(1 instead of 5 bytes\)"):
+        verify_manifest(destination)
+
+
+# Two runs.
+
+
+def test_a_second_run_fails_naming_the_first(destination: Any, tmp_path: Path) -> None:
+    with Publisher(destination, owner=OWNER) as publisher:
+        publisher.put(spool(tmp_path, 0, b"x"))
+        with pytest.raises(AworkDestinationBusyError, match="dag 'export', run 'run-1', task 'awork', try 1"):
+            Publisher(destination, owner=OTHER_RUN, wait_for=NO_WAIT).__enter__()
+        publisher.commit(BODY)
+    assert_only_set(destination, ("x",))
+
+
+def test_a_second_run_waits_for_the_first(destination: Any, tmp_path: Path) -> None:
+    entered = threading.Event()
+
+    def second() -> None:
+        entered.set()
+        export(destination, tmp_path, NEW_SET, OTHER_RUN, stale_after=timedelta(seconds=5))
+
+    with ThreadPoolExecutor() as threads:
+        with Publisher(destination, owner=OWNER) as publisher:
+            waiting = threads.submit(second)
+            entered.wait()
+            for index, content in enumerate(OLD_SET):
+                publisher.put(spool(tmp_path, index, content.encode()))
+            publisher.commit(BODY)
+            assert not waiting.done()
+        waiting.result()
+    assert_only_set(destination, NEW_SET)
+
+
+def test_runs_that_start_together_publish_one_after_the_other(destination: Any, tmp_path: Path) -> None:
+    start = threading.Barrier(4)
+    sets = [tuple(f"run {run} part {part}" for part in range(run + 1)) for run in range(4)]
+
+    def run(number: int) -> None:
+        owner = Owner(dag_id="export", run_id=f"run-{number}", task_id="awork", map_index=-1, try_number=1)
+        start.wait()
+        export(destination, tmp_path, sets[number], owner, stale_after=timedelta(seconds=5))
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(run, range(4)))
+    assert_only_set(destination, contents_at(destination))
+    assert contents_at(destination) in sets
+
+
+def test_a_silent_block_does_not_look_dead(destination: Any) -> None:
+    short = timedelta(seconds=1)
+    with Publisher(destination, owner=OWNER, stale_after=short) as publisher:
+        with pytest.raises(AworkDestinationBusyError):
+            Publisher(destination, owner=OTHER_RUN, stale_after=short, wait_for=3 * short).__enter__()
+        publisher.commit(BODY)
+
+
+def test_a_stale_marker_is_taken_over_and_the_sleeper_notices(destination: Any, tmp_path: Path) -> None:
+    export(destination, tmp_path, OLD_SET)
+
+    def sleep() -> None:
+        with Publisher(destination, owner=OWNER) as sleeper:
+            sleeper.put(spool(tmp_path, 0, b"of the sleeper"))
+            export(destination, tmp_path, NEW_SET, OTHER_RUN, stale_after=timedelta(microseconds=1))
+            sleeper.commit(BODY)
+
+    with pytest.raises(AworkDestinationBusyError, match=r"run 'run-1'.*was writing"):
+        sleep()
+    assert_only_set(destination, NEW_SET)
+
+
+def test_another_try_of_the_task_takes_over_at_once(destination: Any, tmp_path: Path) -> None:
+    zombie = Publisher(destination, owner=OWNER)
+    zombie.__enter__()
+    zombie.put(spool(tmp_path, 0, b"of the zombie"))
+    with Publisher(destination, owner=SECOND_TRY, wait_for=NO_WAIT) as publisher:
+        publisher.put(spool(tmp_path, 0, b"shared"))
+        with pytest.raises(AworkDestinationBusyError, match="try 2"):
+            zombie.put(spool(tmp_path, 1, b"too late"))
+        publisher.put(spool(tmp_path, 1, b"new b"))
+        publisher.commit(BODY)
+    with pytest.raises(AworkDestinationBusyError, match="another run"):
+        zombie.commit(BODY)
+    zombie.__exit__(RuntimeError, RuntimeError(), None)
+    assert_only_set(destination, NEW_SET)
+
+
+def test_a_zombie_that_ends_while_the_other_try_writes_deletes_nothing(destination: Any, tmp_path: Path) -> None:
+    zombie = Publisher(destination, owner=OWNER)
+    zombie.__enter__()
+    zombie.put(spool(tmp_path, 0, b"shared"))
+    with Publisher(destination, owner=SECOND_TRY) as publisher:
+        publisher.put(spool(tmp_path, 0, b"shared"))
+        zombie.__exit__(RuntimeError, RuntimeError(), None)
+        publisher.put(spool(tmp_path, 1, b"new b"))
+        publisher.commit(BODY)
+    assert_only_set(destination, NEW_SET)
+
+
+def test_a_run_suspended_in_mid_switch_fails(local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = publish._LocalStore.write
+
+    def suspended(store: Any, name: str, data: bytes) -> None:
+        monkeypatch.setattr(publish._LocalStore, "write", write)
+        export(local, tmp_path, NEW_SET, SECOND_TRY)
+        write(store, name, data)
+
+    monkeypatch.setattr(publish._LocalStore, "write", suspended)
+    with pytest.raises(AworkDestinationBusyError):
+        export(local, tmp_path, OLD_SET)
+
+
+@pytest.mark.emulator
+def test_a_store_without_exclusive_creation_is_warned_about(
+    s3: Any, tmp_path: Path, s3_calls: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    export(s3, tmp_path, OLD_SET)
+    assert "max_active_tis_per_dag" not in caplog.text
+    s3_calls(lambda method, request: request.pop("IfNoneMatch", None) and None)
+    export(s3, tmp_path, NEW_SET)
+    assert "max_active_tis_per_dag=1" in caplog.text
+    assert_only_set(s3, NEW_SET)
+
+
+# Killed runs.
+
+
+@pytest.mark.usefixtures("no_patience_with_locks")
+@pytest.mark.parametrize("kind", ["local", pytest.param("s3", marks=pytest.mark.emulator)])
+def test_a_run_killed_at_any_step(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Kill a run before its first, second, third ... change of the storage; the set is whole, the next run tidies."""
+    base = request.getfixturevalue(kind)
+    steps = int(run_this_file(str(base), str(tmp_path)))
+    next_run = (another_try_commits, another_try_fails, another_run_commits)
+    states = set()
+    for step in range(steps):
+        destination = base / f"step-{step}"
+        found = contents_at(destination)
+        assert_every_part_is_whole(destination)
+        next_run[step % 3](destination, tmp_path, found)
+        states.add((found, next_run[step % 3]))
+    assert states == {(found, run) for found in (OLD_SET, NEW_SET) for run in next_run}
+
+
+def another_try_commits(destination: Any, folder: Path, found: tuple[str, ...]) -> None:
+    export(destination, folder, NEW_SET, SECOND_TRY, wait_for=NO_WAIT)
+    assert_only_set(destination, NEW_SET)
+
+
+def another_try_fails(destination: Any, folder: Path, found: tuple[str, ...]) -> None:
+    with pytest.raises(RuntimeError):
+        export_and_fail(destination, folder, NEW_SET[:1], RuntimeError())
+    assert_only_set(destination, found)
+
+
+def another_run_commits(destination: Any, folder: Path, found: tuple[str, ...]) -> None:
+    if MARKER_NAME in names_at(destination):
+        with pytest.raises(AworkDestinationBusyError):
+            export(destination, folder, NEW_SET, OTHER_RUN, wait_for=NO_WAIT)
+    export(destination, folder, NEW_SET, OTHER_RUN, stale_after=timedelta(microseconds=1))
+    assert_only_set(destination, NEW_SET)
+
+
+def assert_every_part_is_whole(destination: Any) -> None:
+    """What a reader by glob relies on."""
+    for path in destination.fs.glob(f"{destination.path}/part-*"):
+        digest = hashlib.sha256(destination.fs.cat_file(path)).hexdigest()
+        assert path.rsplit("/", 1)[-1].split("-")[2].startswith(digest[:12])
+
+
+def run_this_file(*arguments: str) -> str:
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "tests.extract.test_publish", *arguments]
+    return subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True, check=True).stdout.split()[-1]
+
+
+def kill_at_each_step(base: str, spool_in: str) -> int:
+    """For n = 0, 1, 2 ... publish an old set, then kill a run before its n-th change. Return how many were killed."""
+    from airflow.sdk import ObjectStoragePath
+
+    # Loaded here, once, so that no fork has to.
+    assert ObjectStoragePath("file:///").fs
+    for library in ("boto3", "s3fs") if base.startswith("s3://") else ():
+        importlib.import_module(library)
+    step = 0
+    while in_child(publish_in_child, f"{base}/step-{step}", spool_in, step) != 0:
+        step += 1
+    return step
+
+
+def in_child(work: Callable[..., None], *arguments: Any) -> int:
+    """Run work in a fork; return its exit code, which is -9 after a kill."""
+    child = os.fork()
+    if child == 0:
+        work(*arguments)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in (0, -signal.SIGKILL)
+    return code
+
+
+def publish_in_child(url: str, spool_in: str, kill_at: int) -> None:
+    from airflow.sdk import ObjectStoragePath
+
+    destination = ObjectStoragePath(url)
+    export(destination, Path(spool_in), OLD_SET)
+    countdown = iter(range(kill_at, -1, -1))
+    watch = kill_on_s3_changes if url.startswith("s3://") else kill_on_file_changes
+    watch(url.removeprefix("file://"), lambda: next(countdown, None) == 0 and os.kill(os.getpid(), signal.SIGKILL))
+    export(destination, Path(spool_in), NEW_SET)
+
+
+def kill_on_file_changes(folder: str, step: Callable[[], object]) -> None:
+    def audit(event: str, arguments: tuple[Any, ...]) -> None:
+        changes = event in ("os.rename", "os.remove") or (event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR))
+        if changes and any(str(argument).startswith(folder) for argument in arguments[:2]):
+            step()
+
+    sys.addaudithook(audit)
+
+
+def kill_on_s3_changes(_: str, step: Callable[[], object]) -> None:
+    from s3fs import S3FileSystem
+
+    original = S3FileSystem._call_s3
+
+    async def call(self: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        if method in ("put_object", "delete_object", "delete_objects"):
+            step()
+        return await original(self, method, *args, **kwargs)
+
+    S3FileSystem._call_s3 = call
+
+
+# Local disk space.
+
+
+def test_spool_folder_is_removed_whatever_happens(tmp_path: Path) -> None:
+    def fail() -> None:
+        with spool_folder(tmp_path) as folder:
+            (folder / "file").write_text("x")
+            assert [folder] == list(tmp_path.iterdir())
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_spool_folder_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(AworkConfigError, match="nowhere"), spool_folder(tmp_path / "nowhere"):
+        pass
+
+
+def test_too_little_space_is_said_before_writing(tmp_path: Path) -> None:
+    check_spool_space(tmp_path, 1)
+    needed = shutil.disk_usage(tmp_path).total + 1
+    with pytest.raises(AworkPublishError, match=f"{needed:,}"):
+        check_spool_space(tmp_path, needed)
+
+
+if __name__ == "__main__":
+    print(kill_at_each_step(*sys.argv[1:]))

@@ -1,0 +1,272 @@
+"""The hook against a local awork."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from unittest import mock
+from urllib.parse import quote
+
+import pytest
+
+from airflow_provider_awork.client.paging import instant_key
+from airflow_provider_awork.exceptions import (
+    AworkAssumptionError,
+    AworkAuthenticationError,
+    AworkConfigError,
+    AworkFilterError,
+    AworkNotFoundError,
+    AworkPagingError,
+)
+from airflow_provider_awork.hooks.awork import AworkHook
+from airflow_provider_awork.sandbox import Sandbox
+from tests.airflow_harness import connection_in_environment
+
+
+@pytest.fixture(scope="module")
+def awork() -> Iterator[Sandbox]:
+    with Sandbox(entries=2500, seed=3) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def hook(awork: Sandbox) -> Iterator[AworkHook]:
+    with connection_in_environment(awork.url, awork.token):
+        yield AworkHook()
+
+
+def ids_of(awork: Sandbox) -> list[str]:
+    return [entry["id"] for entry in awork.store.entries()]
+
+
+def test_all_time_entries_in_order_as_awork_sent_them(hook: AworkHook, awork: Sandbox) -> None:
+    entries = list(hook.get_time_entries())
+    assert sorted(entry["id"] for entry in entries) == sorted(ids_of(awork))
+    assert entries == sorted(entries, key=lambda each: instant_key(each["createdOn"]))
+    stored = {entry["id"]: entry for entry in awork.store.entries()}
+    assert all(entry == stored[entry["id"]] for entry in entries)
+
+
+def test_count_is_one_request_of_one_row(hook: AworkHook, awork: Sandbox) -> None:
+    before = len(awork.requests)
+    assert hook.count_time_entries(filterby="isBillable eq true") == sum(
+        entry["isBillable"] for entry in awork.store.entries()
+    )
+    (request,) = awork.requests[before:]
+    assert request.query["pageSize"] == "1"
+
+
+def test_limit_gives_the_oldest_and_asks_for_no_more(hook: AworkHook, awork: Sandbox) -> None:
+    before = len(awork.requests)
+    entries = list(hook.get_time_entries(limit=5))
+    assert [entry["createdOn"] for entry in entries] == sorted(entry["createdOn"] for entry in awork.store.entries())[
+        :5
+    ]
+    assert [each.query["pageSize"] for each in awork.requests[before:] if each.path == "/timeentries"] == ["5"]
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_that_cannot_work(hook: AworkHook, limit: int) -> None:
+    with pytest.raises(AworkConfigError, match="limit"):
+        list(hook.get_time_entries(limit=limit))
+
+
+def test_window_of_local_days(hook: AworkHook, awork: Sandbox) -> None:
+    day = max(entry["startDateLocal"] for entry in awork.store.entries())[:10]
+    start = date.fromisoformat(day) - timedelta(days=7)
+    entries = list(hook.get_time_entries(window_field="startDateLocal", window_start=start, window_end=day))
+    expected = {
+        entry["id"]
+        for entry in awork.store.entries()
+        if start.isoformat() <= entry.get("startDateLocal", "")[:10] < day
+    }
+    assert {entry["id"] for entry in entries} == expected
+    assert expected
+    assert hook.count_time_entries(window_field="startDateLocal", window_start=start, window_end=day) == len(expected)
+
+
+def test_window_of_instants(hook: AworkHook, awork: Sandbox) -> None:
+    middle = sorted(entry["createdOn"] for entry in awork.store.entries())[1000][:19]
+    start = datetime.fromisoformat(middle).replace(tzinfo=UTC)
+    entries = list(
+        hook.get_time_entries(window_field="createdOn", window_start=start, window_end=start + timedelta(days=3))
+    )
+    end = (start + timedelta(days=3)).isoformat()[:19]
+    expected = {entry["id"] for entry in awork.store.entries() if middle <= entry["createdOn"][:19] < end}
+    assert {entry["id"] for entry in entries} == expected
+    assert expected
+
+
+def test_filter_and_project(hook: AworkHook, awork: Sandbox) -> None:
+    project = next(entry["projectId"] for entry in awork.store.entries() if entry.get("projectId"))
+    entries = list(hook.get_time_entries(project_id=project, filterby="isBilled eq false or duration gt 7200"))
+    assert {entry["id"] for entry in entries} == {
+        entry["id"]
+        for entry in awork.store.entries()
+        if entry.get("projectId") == project and (not entry["isBilled"] or entry["duration"] > 7200)
+    }
+    assert entries
+
+
+def test_task(hook: AworkHook, awork: Sandbox) -> None:
+    task = next(entry["taskId"] for entry in awork.store.entries() if entry.get("taskId"))
+    expected = {entry["id"] for entry in awork.store.entries() if entry.get("taskId") == task}
+    assert {entry["id"] for entry in hook.get_time_entries(task_id=task)} == expected
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"project_id": "../users"},
+        {"task_id": "42"},
+        {"project_id": "0" * 32, "task_id": "0" * 32},
+        {"window_start": "2026-11-01"},
+        {"window_field": "duration", "window_start": "2026-11-01", "window_end": "2026-11-02"},
+        {"window_field": "createdOn", "window_start": "2026-11-02", "window_end": "2026-11-01"},
+        {"window_field": "createdOn", "window_start": datetime(2026, 11, 2), "window_end": "2026-11-03"},
+    ],
+)
+def test_parameters_that_cannot_work_send_nothing(hook: AworkHook, awork: Sandbox, parameters: dict[str, str]) -> None:
+    before = len(awork.requests)
+    with pytest.raises(AworkConfigError):
+        list(hook.get_time_entries(**parameters))  # type: ignore[arg-type]
+    assert len(awork.requests) == before
+
+
+def test_a_bad_filter_is_the_users(hook: AworkHook) -> None:
+    with pytest.raises(AworkFilterError, match="invalid-filter-or-order"):
+        list(hook.get_time_entries(filterby="isBillable = true"))
+
+
+def test_one_entry(hook: AworkHook, awork: Sandbox) -> None:
+    entry = next(iter(awork.store.entries()))
+    assert hook.get_time_entry(entry["id"]) == entry
+    with pytest.raises(AworkNotFoundError):
+        hook.get_time_entry("00000000-0000-0000-0000-000000000000")
+
+
+@pytest.mark.parametrize("path", ["users", "projects", "companies", "typeofwork", "teams", "/users/"])
+def test_lists_of_other_things(hook: AworkHook, path: str) -> None:
+    rows = list(hook.get_list(path))
+    assert rows
+    assert len({row["id"] for row in rows}) == len(rows)
+
+
+def test_a_list_in_an_order_of_ones_own(hook: AworkHook, awork: Sandbox) -> None:
+    rows = list(hook.get_list("timeentries", orderby="createdOn desc", filterby="isBillable eq true"))
+    expected = (instant_key(entry["createdOn"]) for entry in awork.store.entries() if entry["isBillable"])
+    assert [instant_key(row["createdOn"]) for row in rows] == sorted(expected, reverse=True)
+
+
+def test_connection_as_uri(awork: Sandbox) -> None:
+    uri = f"awork://:{awork.token}@{quote(awork.url, safe='')}/?requests_per_minute=500&verify=false"
+    with mock.patch.dict(os.environ, AIRFLOW_CONN_AWORK_DEFAULT=uri):
+        hook = AworkHook()
+        assert hook.count_time_entries() == 2500
+        assert (hook.config.extras.requests_per_minute, hook.config.extras.verify) == (500, False)
+
+
+def test_connection_as_json(awork: Sandbox) -> None:
+    connection = {"conn_type": "awork", "password": awork.token, "host": awork.url, "extra": {"read_timeout": 7}}
+    with mock.patch.dict(os.environ, AIRFLOW_CONN_AWORK_DEFAULT=json.dumps(connection)):
+        assert AworkHook().config.extras.read_timeout == 7
+
+
+@pytest.mark.parametrize(
+    ("uri", "field"),
+    [
+        ("awork://:key@api.awork.com/", "host"),
+        ("awork://", "password"),
+        ("awork://:key@/?requests_per_minute=0", "requests_per_minute"),
+        ("awork://:key@/?page_size=10", "page_size"),
+        ("awork://me:key@/", "login"),
+    ],
+)
+def test_a_wrong_connection_names_itself_and_the_field(uri: str, field: str) -> None:
+    with (
+        mock.patch.dict(os.environ, AIRFLOW_CONN_AWORK_DEFAULT=uri),
+        pytest.raises(AworkConfigError, match=f"awork_default.*{field}"),
+    ):
+        _ = AworkHook().config
+
+
+def test_making_a_hook_looks_nothing_up() -> None:
+    AworkHook("there_is_no_such_connection")
+
+
+def test_test_connection_names_workspace_and_identity(hook: AworkHook, awork: Sandbox) -> None:
+    works, message = hook.test_connection()
+    assert works
+    assert awork.settings.workspace.name in message
+
+
+def test_test_connection_says_why_not(awork: Sandbox) -> None:
+    with connection_in_environment(awork.url, "wrong-key"):
+        works, message = AworkHook().test_connection()
+    assert not works
+    assert "401" in message
+    assert "wrong-key" not in message
+
+
+def test_missing_rights_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        Sandbox(entries=200, seed=3, missing_permissions=True) as awork,
+        connection_in_environment(awork.url, awork.token),
+    ):
+        hook = AworkHook()
+        entries = list(hook.get_time_entries())
+        assert len(entries) < 200
+        assert hook.identity.sees_all_entries is False
+        assert "other people's time entries" in caplog.text
+        assert "sees only its own" in hook.test_connection()[1]
+
+
+def test_a_wrong_key_fails(awork: Sandbox) -> None:
+    with connection_in_environment(awork.url, "wrong-key"), pytest.raises(AworkAuthenticationError):
+        list(AworkHook().get_time_entries())
+
+
+WINDOW = {"window_field": "createdOn", "window_start": "2000-01-01", "window_end": "2100-01-01"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "extra", "parameters"),
+    [
+        ({"literal_timezone": "Europe/Berlin"}, {"literal_timezone": "Europe/Berlin"}, WINDOW),
+        ({"literal_timezone": "America/New_York"}, {"literal_timezone": "America/New_York"}, WINDOW),
+        ({"tie_break": "refused"}, {"order_by_id": False}, {}),
+        ({"unfilterable": {"createdOn"}}, {"anchor_on_created_on": False}, {}),
+    ],
+)
+def test_an_assumption_that_does_not_hold_names_the_extra_that_helps(
+    settings: dict[str, object], extra: dict[str, object], parameters: dict[str, str]
+) -> None:
+    with Sandbox(entries=12_000, seed=3, **settings) as awork:
+        with (
+            connection_in_environment(awork.url, awork.token),
+            pytest.raises(AworkAssumptionError, match=next(iter(extra))),
+        ):
+            list(AworkHook().get_time_entries(**parameters))  # type: ignore[arg-type]
+        with connection_in_environment(awork.url, awork.token, **extra):
+            entries = list(AworkHook().get_time_entries(**parameters))  # type: ignore[arg-type]
+        assert len({entry["id"] for entry in entries}) == len(entries) == 12_000
+
+
+def test_an_order_that_is_not_kept_is_noticed() -> None:
+    with (
+        Sandbox(entries=1500, seed=3, ignore_orderby=True) as awork,
+        connection_in_environment(awork.url, awork.token),
+        pytest.raises(AworkAssumptionError, match="orderby"),
+    ):
+        list(AworkHook().get_time_entries())
+
+
+def test_a_count_without_total_is_an_error() -> None:
+    with (
+        Sandbox(entries=10, seed=3, total_header=False) as awork,
+        connection_in_environment(awork.url, awork.token),
+        pytest.raises(AworkPagingError, match="aw-totalitems"),
+    ):
+        AworkHook().count_time_entries()
