@@ -27,7 +27,7 @@ OUTPUT = REPOSITORY / "demo-output"
 ENTRIES = 5000
 LAST_DAY = date(2026, 11, 20)
 DAYS = 5
-TOKEN = "sandbox-key"
+TOKEN = "sandbox-key"  # the local awork's own default
 
 console = Console()
 
@@ -36,12 +36,13 @@ console = Console()
 def local_awork() -> Iterator[str]:
     """A local awork in a process of its own; gives its base URL."""
     command = [sys.executable, "-m", "airflow_provider_awork.sandbox", "--port", "0", "--entries", str(ENTRIES)]
-    command += ["--seed", "7", "--token", TOKEN, "--until", str(LAST_DAY)]
+    command += ["--seed", "7", "--token", TOKEN, "--end", str(LAST_DAY + timedelta(days=1))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
-            assert server.stdout
-            line = next(line for line in server.stdout if "http://" in line)
-            yield next(word for word in line.split() if word.startswith("http://"))
+            first_line = server.stdout.readline() if server.stdout else ""
+            if "http://" not in first_line:
+                raise SystemExit("The local awork did not start")
+            yield first_line.split()[-1]
         finally:
             server.terminate()
 
@@ -115,7 +116,7 @@ def show_hours(files: list[str]) -> None:
     """Hours by project, and a few entries, read from the files with DuckDB."""
     import duckdb
 
-    entries = duckdb.read_parquet(files)
+    entries = duckdb.read_parquet(files)  # noqa: F841, the queries name it
     hours = Table("project", "entries", "hours", "billable", title="Hours by project")
     for name, count, total, billable in duckdb.sql(
         "SELECT coalesce(project_name, 'without a project'), count(*), sum(duration) / 3600, "
@@ -130,7 +131,6 @@ def show_hours(files: list[str]) -> None:
     ).fetchall():
         sample.add_row(*(str(value) for value in row))
     console.print(sample)
-    assert entries is not None
 
 
 def main() -> None:

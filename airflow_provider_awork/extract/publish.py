@@ -71,7 +71,7 @@ _LONGEST_HEARTBEAT = 60.0  # seconds
 _LONGEST_POLL = 5.0  # seconds
 _LOCK_PATIENCE = 30.0  # seconds; a lock on the local marker is held for one fsync
 _STORAGE_ATTEMPTS = 4
-_STORAGE_WAIT = tenacity.wait_exponential_jitter(initial=0.5, max=8)
+_STORAGE_WAIT = tenacity.wait_exponential(multiplier=0.5, max=8) + tenacity.wait_random(max=1)
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "s3n": "s3", "gs": "gcs", "gcs": "gcs"} | dict.fromkeys(
     ("abfs", "abfss", "adl"), "azure"

@@ -3,7 +3,8 @@ The half-open window ``[start, end)`` of a run, and awork's ``filterby`` express
 
 ``createdOn`` and ``updatedOn`` are instants. ``startDateLocal`` is the day in each entry's own zone, ``startDateUtc``
 the UTC day; awork keeps both as dates at midnight, so windows on them are in whole days.
-Source: https://developers.awork.com/filtering; that awork reads literals of instants in UTC is inferred, not documented.
+Source: https://developers.awork.com/filtering. It does not say in which zone awork reads literals of instants; UTC is
+inferred from the values that awork sends.
 """
 
 from __future__ import annotations

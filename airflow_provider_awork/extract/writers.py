@@ -35,7 +35,8 @@ ROW_GROUP_ROWS = 10_000
 ROW_GROUP_BYTES = 32_000_000
 BLOCKS_AHEAD = 8
 
-# By measurement: higher levels of gzip cost more time than fetching; zstd 3 is twice as dense as gzip 1 at a third of its time.
+# By measurement: gzip's higher levels take longer than fetching; zstd 3 takes a third of the time of gzip 1 for half
+# the size.
 GZIP_LEVEL = 1
 ZSTD_LEVEL = 3
 
@@ -366,7 +367,9 @@ def _compressed(sink: _HashedFile, compression: Compression) -> BinaryIO:
     if compression is Compression.ZSTD:
         import zstandard
 
-        return cast(BinaryIO, zstandard.ZstdCompressor(level=ZSTD_LEVEL).stream_writer(sink, closefd=False))
+        return cast(
+            BinaryIO, zstandard.ZstdCompressor(level=ZSTD_LEVEL).stream_writer(cast(BinaryIO, sink), closefd=False)
+        )
     return cast(BinaryIO, sink)
 
 

@@ -715,8 +715,11 @@ def publish_in_child(url: str, spool_in: str, kill_at: int) -> None:
 
 def kill_on_file_changes(folder: str, step: Callable[[], object]) -> None:
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
-        changes = event in ("os.rename", "os.remove") or (event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR))
-        if changes and any(str(argument).startswith(folder) for argument in arguments[:2]):
+        writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        paths = [str(argument) for argument in arguments[:2] if str(argument).startswith(folder)]
+        if paths and (writes or event in ("os.rename", "os.remove", "os.link")):
+            # A kill in mid-write would leave half a file, so no file may be written under the name that readers see.
+            assert not writes or Path(paths[0]).name.startswith(".")
             step()
 
     sys.addaudithook(audit)

@@ -1,0 +1,293 @@
+"""The transfer operator in real DAG runs: a local awork, local files and S3."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import logging
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import msgspec
+import pendulum
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from airflow.sdk import DAG, ObjectStoragePath
+
+import airflow_provider_awork.extract.publish
+from airflow_provider_awork.extract.model import COLUMNS
+from airflow_provider_awork.extract.publish import read_manifest, verify_manifest
+from airflow_provider_awork.sandbox import Sandbox
+from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
+from tests.airflow_harness import DagResult, connection_in_environment, run_dag
+from tests.storage_emulators import S3Emulator
+
+START = pendulum.datetime(2026, 1, 1, tz="UTC")
+ENTRIES = 2300
+MANIFEST_SCHEMA = Path(airflow_provider_awork.extract.publish.__file__).with_name("manifest.schema.json")
+
+
+@pytest.fixture(scope="module")
+def awork() -> Iterator[Sandbox]:
+    with Sandbox(entries=ENTRIES, seed=11) as sandbox, connection_in_environment(sandbox.url, sandbox.token):
+        yield sandbox
+
+
+@pytest.fixture
+def destination(tmp_path: Path) -> str:
+    return f"file://{tmp_path}/out"
+
+
+def export(destination: str, **parameters: Any) -> DagResult:
+    with DAG("export_for_test", schedule=None, start_date=START) as dag:
+        AworkTimeEntriesToObjectStorageOperator(
+            task_id="export", destination=destination, retries=1, retry_delay=0, **parameters
+        )
+    return run_dag(dag)
+
+
+def manifest_of(destination: str) -> dict[str, Any]:
+    manifest = verify_manifest(ObjectStoragePath(destination), check_sha256=True)
+    jsonschema.validate(manifest, json.loads(MANIFEST_SCHEMA.read_text()))
+    return manifest
+
+
+def files_of(destination: str) -> list[tuple[str, bytes]]:
+    path = ObjectStoragePath(destination)
+    return [(file["name"], (path / file["name"]).read_bytes()) for file in manifest_of(destination)["files"]]
+
+
+def unpacked(name: str, data: bytes) -> bytes:
+    if name.endswith(".gz"):
+        return gzip.decompress(data)
+    return zstandard.ZstdDecompressor().decompressobj().decompress(data) if name.endswith(".zst") else data
+
+
+def stored_lines(awork: Sandbox) -> set[bytes]:
+    return {msgspec.json.encode(entry) for entry in awork.store.entries()}
+
+
+@pytest.mark.parametrize("compression", [None, "gzip", "zstd", "none"])
+def test_ndjson_has_each_entry_as_awork_sent_it(awork: Sandbox, destination: str, compression: str | None) -> None:
+    result = export(destination, compression=compression, max_rows_per_file=1000)
+    files = files_of(destination)
+    lines = [line for name, data in files for line in unpacked(name, data).splitlines()]
+    assert [len(unpacked(name, data).splitlines()) for name, data in files] == [1000, 1000, 300]
+    assert len(lines) == ENTRIES
+    assert {msgspec.json.encode(msgspec.json.decode(line)) for line in lines} == stored_lines(awork)
+    summary = result.xcom("export")
+    assert (summary["rows"], summary["files"], summary["window"]) == (ENTRIES, 3, None)
+    assert summary["bytes"] == sum(len(data) for _, data in files)
+    assert len(json.dumps(summary)) < 2000
+
+
+@pytest.mark.parametrize("compression", [None, "snappy", "none"])
+def test_parquet_and_csv_hold_the_same(awork: Sandbox, tmp_path: Path, compression: str | None) -> None:
+    parquet, text = f"file://{tmp_path}/parquet", f"file://{tmp_path}/csv"
+    export(parquet, file_format="parquet", compression=compression)
+    export(text, file_format="csv")
+    ((_, data),) = files_of(parquet)
+    table = pq.read_table(io.BytesIO(data))
+    assert table.column_names == [column.name for column in COLUMNS]
+    assert table.num_rows == ENTRIES
+    ((name, packed),) = files_of(text)
+    rows = list(csv.DictReader(io.StringIO(unpacked(name, packed).decode(), newline="")))
+    assert [row["id"] for row in rows] == table["id"].to_pylist()
+    assert [row["note"] or None for row in rows] == [note or None for note in table["note"].to_pylist()]
+    assert [int(row["duration"]) if row["duration"] else None for row in rows] == table["duration"].to_pylist()
+    stored = {entry["id"]: entry for entry in awork.store.entries()}
+    for row in table.select(["id", "duration", "user_last_name", "project_company_name", "is_running"]).to_pylist():
+        entry = stored[row["id"]]
+        assert row["duration"] == entry.get("duration")
+        assert row["user_last_name"] == entry.get("user", {}).get("lastName")
+        assert row["project_company_name"] == entry.get("project", {}).get("company", {}).get("name")
+
+
+def test_the_same_again_leaves_the_same_files(awork: Sandbox, destination: str) -> None:
+    export(destination, file_format="parquet", max_rows_per_file=900)
+    before, first = files_of(destination), manifest_of(destination)
+    export(destination, file_format="parquet", max_rows_per_file=900)
+    second = manifest_of(destination)
+    assert files_of(destination) == before
+    assert {**first, "run": None} == {**second, "run": None}
+
+
+def test_a_smaller_set_replaces_a_larger_one(awork: Sandbox, destination: str, tmp_path: Path) -> None:
+    export(destination, max_rows_per_file=500)
+    export(destination, max_rows_per_file=500, filterby="isBilled eq true")
+    expected = sum(entry["isBilled"] for entry in awork.store.entries())
+    manifest = manifest_of(destination)
+    assert manifest["rows"] == expected
+    names = {file["name"] for file in manifest["files"]}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names | {"_manifest.json"}
+
+
+def test_window_and_source_are_in_the_manifest(awork: Sandbox, destination: str) -> None:
+    days = sorted(entry["startDateLocal"][:10] for entry in awork.store.entries() if entry.get("startDateLocal"))
+    day = days[len(days) // 2]
+    after = str(date.fromisoformat(day) + timedelta(days=1))
+    result = export(
+        destination, window_field="startDateLocal", window_start=day, window_end=after, timezone="Europe/Berlin"
+    )
+    manifest = manifest_of(destination)
+    assert manifest["rows"] == days.count(day) == result.xcom("export")["rows"]
+    assert manifest["window"] == {"field": "startDateLocal", "start": day, "end": after, "timezone": "Europe/Berlin"}
+    assert manifest["source"]["workspace_name"] == awork.settings.workspace.name
+    assert manifest["source"]["sees_all_entries"] is True
+    assert manifest["run"]["owner"]["task_id"] == "export"
+
+
+def test_nothing_to_export_is_a_success_with_an_empty_set(awork: Sandbox, destination: str) -> None:
+    result = export(destination, filterby="duration lt 0")
+    manifest = manifest_of(destination)
+    assert (manifest["rows"], manifest["files"], result.xcom("export")["rows"]) == (0, [], 0)
+
+
+def test_nothing_to_export_fails_if_asked_to(awork: Sandbox, destination: str) -> None:
+    result = export(destination, filterby="duration lt 0", fail_if_empty=True)
+    assert (result.task("export").state, result.task("export").try_number) == ("failed", 1)
+    assert "No time entry matches" in result.logs
+    assert read_manifest(ObjectStoragePath(destination)) is None
+
+
+def test_an_estimate_writes_nothing(awork: Sandbox, destination: str, tmp_path: Path) -> None:
+    estimate = export(destination, estimate=True, filterby="isBillable eq true").xcom("export")
+    assert estimate["rows"] == sum(entry["isBillable"] for entry in awork.store.entries())
+    assert estimate["requests"] >= 2
+    assert estimate["seconds"] >= 0
+    assert not (tmp_path / "out").exists()
+
+
+def test_spool_folder_is_used_and_left_empty(awork: Sandbox, destination: str, tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    export(destination, spool_folder=str(spool))
+    assert manifest_of(destination)["rows"] == ENTRIES
+    assert list(spool.iterdir()) == []
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("file_format", ["ndjson", "csv", "parquet"])
+def test_s3_through_an_airflow_connection(awork: Sandbox, s3_emulator: S3Emulator, file_format: str) -> None:
+    bucket = f"export-{file_format}"
+    destination = f"{s3_emulator.create_bucket(bucket)}/awork/entries"
+    result = export(destination, file_format=file_format, max_rows_per_file=1500)
+    manifest = manifest_of(destination)
+    assert manifest["rows"] == ENTRIES
+    assert set(s3_emulator.keys(bucket)) == {
+        "awork/entries/_manifest.json",
+        *(f"awork/entries/{file['name']}" for file in manifest["files"]),
+    }
+    assert result.xcom("export")["manifest"] == f"{destination}/_manifest.json"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"filterby": "isBillable = true"}, "invalid-filter-or-order"),
+        ({"file_format": "xlsx"}, "file_format: 'xlsx'"),
+        ({"compression": "snappy"}, "compression: 'snappy'"),
+        ({"file_format": "parquet", "compression": "gzip"}, "compression: 'gzip'"),
+        ({"max_rows_per_file": 0}, "max_rows_per_file"),
+        ({"max_concurrent_requests": 51}, "max_concurrent_requests"),
+        ({"csv_formula_guard": True}, "csv_formula_guard"),
+        ({"spool_folder": "/no/such/folder"}, "spool folder"),
+        ({"window_field": "updatedOn", "window_start": "2026-11-02", "window_end": "2026-11-01"}, "window_end"),
+        ({"window_field": "createdOn", "window_start": "2026-11-01T00:00:00", "window_end": "2026-11-02"}, "time zone"),
+        (
+            {
+                "window_field": "startDateLocal",
+                "window_start": "2026-11-01T01:00:00+01:00",
+                "window_end": "2026-11-02",
+            },
+            "not midnight",
+        ),
+        ({"window_field": "startDateLocal"}, "no data interval"),
+    ],
+)
+def test_bad_input_fails_at_once_without_a_manifest(
+    awork: Sandbox, destination: str, tmp_path: Path, parameters: dict[str, Any], said: str
+) -> None:
+    result = export(destination, **parameters)
+    task = result.task("export")
+    assert (task.state, task.try_number) == ("failed", 1)
+    assert said in result.logs
+    assert "return_value" not in task.xcoms
+    assert not list(tmp_path.rglob("*.json"))
+    assert not list(tmp_path.rglob("part-*"))
+
+
+@pytest.mark.parametrize(
+    ("destination", "said"),
+    [
+        ("", "destination"),
+        ("gs://bucket/prefix", "airflow-provider-awork[gcs]"),
+        ("ftp://host/prefix", "no filesystem"),
+        ("file:///proc/no/such", "/proc/no"),
+    ],
+)
+def test_a_destination_that_cannot_work_fails_before_anything_is_read(
+    awork: Sandbox, destination: str, said: str
+) -> None:
+    before = len(awork.requests)
+    result = export(destination)
+    assert (result.task("export").state, result.task("export").try_number) == ("failed", 1)
+    assert said in result.logs
+    assert len(awork.requests) == before
+
+
+@pytest.mark.emulator
+def test_a_missing_bucket_fails_before_anything_is_read(awork: Sandbox, s3_emulator: S3Emulator) -> None:
+    before = len(awork.requests)
+    result = export(f"s3://{s3_emulator.conn_id}@no-such-bucket/prefix")
+    assert (result.task("export").state, result.task("export").try_number) == ("failed", 1)
+    assert "no-such-bucket" in result.logs
+    assert len(awork.requests) == before
+
+
+def test_a_wrong_key_fails_at_once(awork: Sandbox, destination: str, tmp_path: Path) -> None:
+    with connection_in_environment(awork.url, "wrong-key-123"):
+        result = export(destination)
+    assert (result.task("export").state, result.task("export").try_number) == ("failed", 1)
+    assert "401" in result.logs
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("host", ["not-a-url", "http://127.0.0.1:9/api/v1"])
+def test_a_host_that_cannot_be_reached_is_named(
+    destination: str, tmp_path: Path, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_awork.client.session.RetryRules.first_wait", 0.01)
+    monkeypatch.setattr("airflow_provider_awork.client.session.RetryRules.longest_wait", 0.01)
+    with connection_in_environment(host, "key"):
+        result = export(destination)
+    assert result.task("export").state == "failed"
+    assert ("host" if host == "not-a-url" else "127.0.0.1") in result.logs
+    assert not list(tmp_path.rglob("_manifest.json"))
+
+
+def test_the_key_is_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    key = "sup3r-secret-key-of-this-test"
+    with (
+        caplog.at_level(logging.DEBUG),
+        Sandbox(entries=30, seed=1, token=key) as awork,
+        connection_in_environment(awork.url, key),
+    ):
+        results = [
+            export(f"file://{tmp_path}/out"),
+            export(f"file://{tmp_path}/bad", filterby="no filter at all"),
+            export(f"file://{tmp_path}/estimate", estimate=True),
+        ]
+    for result in results:
+        assert key not in result.logs
+        assert key not in repr(result)
+    assert key not in caplog.text
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert written
+    assert key.encode() not in written
