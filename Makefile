@@ -5,12 +5,13 @@ PYTHON := .venv/bin/python
 # What the caller has active must not leak in.
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
-.PHONY: help demo test lint setup constraints clean
+.PHONY: help demo test lint docs setup constraints clean
 
 help:
 	@echo "make demo         run the daily export against a local awork, with real Airflow"
 	@echo "make test         check style and types, then run all tests"
 	@echo "make lint         check style and types"
+	@echo "make docs         write generated tables into the README"
 	@echo "make constraints  pin the newest versions of all packages"
 	@echo "make clean        remove everything that these commands made"
 
@@ -27,6 +28,9 @@ lint: setup
 
 setup:
 	@scripts/setup
+
+docs: setup
+	@$(PYTHON) scripts/columns_into_readme.py
 
 constraints: setup
 	@scripts/pin_constraints

@@ -27,7 +27,7 @@ OUTPUT = REPOSITORY / "demo-output"
 ENTRIES = 5000
 LAST_DAY = date(2026, 11, 20)
 DAYS = 5
-TOKEN = "sandbox-key"  # the local awork's own default
+API_KEY = "sandbox-key"  # the local awork's own default
 
 console = Console()
 
@@ -36,7 +36,7 @@ console = Console()
 def local_awork() -> Iterator[str]:
     """A local awork in a process of its own; gives its base URL."""
     command = [sys.executable, "-m", "airflow_provider_awork.sandbox", "--port", "0", "--entries", str(ENTRIES)]
-    command += ["--seed", "7", "--token", TOKEN, "--end", str(LAST_DAY + timedelta(days=1))]
+    command += ["--seed", "7", "--token", API_KEY, "--end", str(LAST_DAY + timedelta(days=1))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             first_line = server.stdout.readline() if server.stdout else ""
@@ -51,7 +51,7 @@ def prepare_airflow(base_url: str) -> None:
     """An Airflow of the demo's own. Must run before Airflow is imported."""
     home = OUTPUT / "airflow"
     home.mkdir(parents=True, exist_ok=True)
-    connection = {"conn_type": "awork", "host": base_url, "password": TOKEN}
+    connection = {"conn_type": "awork", "host": base_url, "password": API_KEY}
     os.environ.update(
         AIRFLOW_HOME=str(home),
         AIRFLOW__CORE__DAGS_FOLDER=str(REPOSITORY / "example_dags"),
@@ -88,7 +88,7 @@ def awork_says(base_url: str, day: date) -> int:
             "filterby": f"startDateLocal ge datetime'{day}T00:00' and "
             f"startDateLocal lt datetime'{day + timedelta(days=1)}T00:00'",
         },
-        headers={"Authorization": f"Bearer {TOKEN}"},
+        headers={"Authorization": f"Bearer {API_KEY}"},
         timeout=30,
     )
     answer.raise_for_status()

@@ -24,7 +24,7 @@ with DAG(
     dag_id="awork_daily_export",
     # A data interval of one day. Airflow 3's schedule="@daily" has intervals of zero length.
     schedule=CronDataIntervalTimetable("0 0 * * *", timezone=BERLIN),
-    start_date=pendulum.datetime(2026, 11, 1, tz=BERLIN),
+    start_date=pendulum.datetime(2026, 1, 1, tz=BERLIN),
     catchup=False,
     tags=["awork"],
     doc_md=__doc__,

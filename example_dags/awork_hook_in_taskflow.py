@@ -14,7 +14,7 @@ BACKLOG = "isBillable eq true and isBilled eq false"
 with DAG(
     dag_id="awork_hook_in_taskflow",
     schedule=None,
-    start_date=pendulum.datetime(2026, 11, 1, tz="UTC"),
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     tags=["awork"],
     doc_md=__doc__,
 ):
@@ -25,7 +25,7 @@ with DAG(
 
         return AworkHook().count_time_entries(filterby=BACKLOG)
 
-    @task
+    @task(multiple_outputs=False)  # a dict annotation alone would push one XCom per client name
     def hours_by_client(count: int) -> dict[str, float]:
         from airflow_provider_awork.hooks.awork import AworkHook
 

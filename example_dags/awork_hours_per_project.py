@@ -20,7 +20,7 @@ BERLIN = "Europe/Berlin"
 with DAG(
     dag_id="awork_hours_per_project",
     schedule=CronDataIntervalTimetable("0 0 * * *", timezone=BERLIN),
-    start_date=pendulum.datetime(2026, 11, 1, tz=BERLIN),
+    start_date=pendulum.datetime(2026, 1, 1, tz=BERLIN),
     catchup=False,
     tags=["awork"],
     doc_md=__doc__,
@@ -32,7 +32,7 @@ with DAG(
         fields=["id", "duration", "project/name"],
     )
 
-    @task
+    @task(multiple_outputs=False)  # a dict annotation alone would push one XCom per project name
     def hours_per_project(entries: list[dict[str, Any]]) -> dict[str, float]:
         seconds: dict[str, int] = defaultdict(int)
         for entry in entries:

@@ -2,13 +2,14 @@
 Pacing below awork's limits. Source: https://developers.awork.com/rate-limits
 
 awork counts all clients of a workspace together: 50 requests a second and, by plan, 1000 or 3000 a minute. So two
-things hold a request back: our own share in a sliding window, and what the last answers said is left for everybody.
+things hold a request back: our own share, and what the answers say is left for everybody.
 """
 
 from __future__ import annotations
 
 import email.utils
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 REQUESTS_PER_SECOND = 45
 UNKNOWN_WAIT = 60.0
+LONGEST_MARGIN = 5.0
 
 
 class RateLimiter:
@@ -44,8 +46,12 @@ class RateLimiter:
         second: float = 1.0,
         max_wait: float = 300.0,
     ) -> None:
-        self._own = [_SlidingWindow(requests_per_minute, minute), _SlidingWindow(requests_per_second, second)]
-        self._servers = {"minute": _ServerBudget(minute), "second": _ServerBudget(second)}
+        # Evenly spaced rather than in bursts: what the network delays then adds little to the next second.
+        self._spacing = second / requests_per_second
+        self._next_at = 0.0
+        self._own_minute = _SlidingWindow(requests_per_minute, minute)
+        self._server_minute = _ServerBudget(minute)
+        self._server_second = _ServerBudget(second)
         self._max_wait = max_wait
         self._in_flight = 0
         self._paused_until = 0.0
@@ -54,41 +60,63 @@ class RateLimiter:
         self.waited_seconds = 0.0
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Wait for the right to send one request; hold it until the answer is there."""
-        self._acquire()
+    def slot(self) -> Iterator[float]:
+        """
+        Wait for the right to send one request; hold it until the answer is there.
+
+        Yields the time of sending, for :meth:`observe`.
+
+        :raises AworkError: the limiter was closed.
+        """
+        sent = self._acquire()
         try:
-            yield
+            yield sent
         finally:
             with self._changed:
                 self._in_flight -= 1
                 self._changed.notify_all()
 
-    def observe(self, headers: Mapping[str, str]) -> None:
-        """Learn from an answer's headers how many requests are left to everybody."""
-        now = time.monotonic()
-        with self._changed:
-            for name, budget in self._servers.items():
-                remaining = _number(headers.get(f"x-ratelimit-remaining-{name}"))
-                if remaining is not None:
-                    reset = _number(headers.get("ratelimit-reset")) if name == "minute" else None
-                    budget.observe(remaining, reset, now)
+    def observe(self, headers: Mapping[str, str], *, sent: float) -> None:
+        """
+        Learn from an answer's headers how many requests are left to everybody.
 
-    def pause(self, headers: Mapping[str, str]) -> float:
+        :param sent: when its request was sent, from :meth:`slot`.
+        """
+        minute = _number(headers.get("x-ratelimit-remaining-minute"))
+        second = _number(headers.get("x-ratelimit-remaining-second"))
+        reset = _number(headers.get("ratelimit-reset"))
+        with self._changed:
+            now = time.monotonic()
+            if second is not None:
+                self._server_second.observe(second, sent=sent, now=now)
+            if minute is not None:
+                # The reset does not say whose it is: of the minute if it is longer than a second or the minute is
+                # the tighter window.
+                of_minute = reset is not None and (reset > 1 or second is None or minute <= second)
+                self._server_minute.observe(minute, sent=sent, now=now, reset=reset if of_minute else None)
+
+    def pause(self, headers: Mapping[str, str], *, refusals: int = 1) -> float:
         """
         Hold all requests back after a 429, for as long as the server says.
 
-        :return: seconds, from ``ratelimit-reset``, else ``Retry-After`` (seconds or a date), else a minute.
+        :param refusals: how often this request was refused by now. Whole seconds may be rounded down, so the wait is
+            a little longer than said, and more so each time.
+        :return: seconds: the later of ``ratelimit-reset`` and ``Retry-After`` (seconds or a date), else a minute.
         """
         said, source = _said_wait(headers)
-        # The reset is in whole seconds: it may be up to one second too early.
-        seconds = min(max(said, 0.0) + 0.1, self._max_wait)
+        margin = min(0.1 * 2 ** (refusals - 1), LONGEST_MARGIN)
+        seconds = min(max(said, 0.0) + margin, self._max_wait)
         with self._changed:
-            until = time.monotonic() + seconds
-            if until > self._paused_until + 0.5:
+            now = time.monotonic()
+            if self._paused_until <= now or now + seconds > self._paused_until + 1:
                 log.warning("awork's rate limit is used up: waiting %.1f s (%s)", seconds, source)
-            self._paused_until = max(self._paused_until, until)
+            self._paused_until = max(self._paused_until, now + seconds)
         return seconds
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; :meth:`close` ends it early."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, timeout=seconds)
 
     def close(self) -> None:
         """Let no request wait any longer; those waiting fail."""
@@ -96,7 +124,7 @@ class RateLimiter:
             self._closed = True
             self._changed.notify_all()
 
-    def _acquire(self) -> None:
+    def _acquire(self) -> float:
         started = time.monotonic()
         logged = False
         with self._changed:
@@ -112,15 +140,16 @@ class RateLimiter:
                     logged = True
                 self._changed.wait(wait)
             self._in_flight += 1
-            for window in self._own:
-                window.add(now)
+            self._next_at = now + self._spacing
+            self._own_minute.add(now)
             self.waited_seconds += now - started
+        return now
 
     def _wait(self, now: float) -> float:
-        waits = [self._paused_until - now]
-        waits += [window.wait(now) for window in self._own]
-        waits += [budget.wait(now, self._in_flight) for budget in self._servers.values()]
-        return max(waits)
+        own = max(self._paused_until - now, self._next_at - now, self._own_minute.wait(now))
+        if own > 0:
+            return own
+        return max(budget.wait(now, self._in_flight) for budget in (self._server_minute, self._server_second))
 
 
 class _SlidingWindow:
@@ -143,50 +172,68 @@ class _ServerBudget:
     """
     What a server's window has left, as its answers report it.
 
-    Answers of concurrent requests come out of order, so within a window the smallest number counts; requests in
-    flight may not be in it yet, so they are taken off. With none in flight and some left, one may always go.
+    Answers come out of order, so the smallest number of a window counts; requests in flight may not be in it yet, so
+    they are taken off. A window is a new one if its time is over, or if a request sent after the smallest number
+    was learnt is answered with a larger one.
+
+    :param length: of the window, in seconds.
     """
 
     def __init__(self, length: float) -> None:
         self._length = length
-        self._remaining: float | None = None
+        self._remaining = math.inf
+        self._learnt = 0.0
         self._ends = 0.0
 
-    def observe(self, remaining: float, reset: float | None, now: float) -> None:
-        if self._remaining is None or now >= self._ends:
-            self._remaining = remaining
-            self._ends = now + (self._length if reset is None else reset)
-        else:
-            self._remaining = min(self._remaining, remaining)
+    def observe(self, remaining: float, *, sent: float, now: float, reset: float | None = None) -> None:
+        new_window = now >= self._ends or (remaining > self._remaining and sent >= self._learnt)
+        if new_window:
+            self._ends = now + self._length
+        if new_window or remaining <= self._remaining:
+            self._remaining, self._learnt = remaining, now
+            if reset is not None:
+                # Rounded up to whole seconds, so the smallest of many is near the truth.
+                self._ends = now + reset if new_window else min(self._ends, now + reset)
 
     def wait(self, now: float, in_flight: int) -> float:
-        if self._remaining is None or now >= self._ends:
+        if in_flight < self._remaining:
             return 0.0
-        if self._remaining - in_flight > 0:
-            return 0.0
-        return self._ends - now
+        if now < self._ends:
+            return self._ends - now
+        # The used-up window is over: one request goes ahead and learns about the new one.
+        self._remaining, self._ends = in_flight + 1, now + self._length
+        return 0.0
 
 
 def _said_wait(headers: Mapping[str, str]) -> tuple[float, str]:
+    said = []
     reset = _number(headers.get("ratelimit-reset"))
     if reset is not None:
-        return reset, "ratelimit-reset"
+        said.append((reset, "ratelimit-reset"))
     after = headers.get("retry-after")
-    seconds = _number(after)
+    seconds = _number(after) if _number(after) is not None else _seconds_until(after, headers.get("date"))
     if seconds is not None:
-        return seconds, "Retry-After"
-    if after:
-        try:
-            at = email.utils.parsedate_to_datetime(after)
-        except ValueError:
-            return UNKNOWN_WAIT, f"unreadable Retry-After {after[:40]!r}"
-        now = email.utils.parsedate_to_datetime(headers["date"]) if headers.get("date") else datetime.now(UTC)
-        return (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds(), "Retry-After"
-    return UNKNOWN_WAIT, "no time given"
+        said.append((seconds, "Retry-After"))
+    return max(said, default=(UNKNOWN_WAIT, f"unreadable Retry-After {after[:40]!r}" if after else "no time given"))
 
 
 def _number(text: str | None) -> float | None:
     try:
-        return float(text) if text is not None else None
+        number = float(text or "")
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
+
+
+def _seconds_until(date: str | None, server_date: str | None) -> float | None:
+    """Seconds until an HTTP date, by the server's clock if it says what that shows."""
+    at = _http_date(date)
+    return None if at is None else (at - (_http_date(server_date) or datetime.now(UTC))).total_seconds()
+
+
+def _http_date(text: str | None) -> datetime | None:
+    try:
+        date = email.utils.parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -147,7 +147,7 @@ def open_parts(
     :raises AworkMissingExtraError: as in ``check_format``.
     """
     output = check_format(file_format, compression)
-    if max_rows_per_file is not None and max_rows_per_file < 1:
+    if max_rows_per_file is not None and (type(max_rows_per_file) is not int or max_rows_per_file < 1):
         raise AworkConfigError(
             f"max_rows_per_file: {max_rows_per_file} is not a positive whole number; None for one file"
         )
@@ -249,8 +249,9 @@ class PartWriter:
     def _open_file(self) -> _PartFile:
         index = len(self._paths)
         path = self._folder / f"part-{index:05d}{self._output.suffix}"
+        file = _PartFile(index, path, self._output, self._csv_formula_guard, self.unknown_fields)
         self._paths.append(path)
-        return _PartFile(index, path, self._output, self._csv_formula_guard, self.unknown_fields)
+        return file
 
     def _finish_full_file(self) -> list[Part]:
         full = self._file is not None and self._file.rows == self._max_rows

@@ -1,0 +1,109 @@
+"""The README is true: its code runs, its tables are those of the code."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pendulum
+import pytest
+from airflow.sdk import DAG
+
+from airflow_provider_awork.client.config import ConnectionExtras
+from airflow_provider_awork.operators.time_entries import AworkTimeEntriesOperator
+from airflow_provider_awork.sandbox import Sandbox
+from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
+from scripts.columns_into_readme import with_columns
+from tests.airflow_harness import connection_in_environment, run_dag
+
+README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+DAY = "2026-11-20"
+
+
+def block(containing: str) -> str:
+    (found,) = [each for each in PYTHON if containing in each]
+    return found
+
+
+def test_every_python_block_is_tested_here() -> None:
+    assert len(PYTHON) == 4
+
+
+def test_the_dag_of_ten_lines_exports(tmp_path: Path) -> None:
+    code = block('DAG("awork"')
+    assert len([line for line in code.splitlines() if line]) <= 12
+    code = code.replace("s3://aws_default@my-lake", f"file://{tmp_path}")
+    names: dict[str, Any] = {}
+    exec(compile(code.replace("):\n", ") as dag:\n", 1), "README.md", "exec"), names)
+    start = pendulum.parse(DAY)
+    assert isinstance(start, pendulum.DateTime)
+    with Sandbox(entries=400, seed=7, end=pendulum.date(2026, 11, 22)) as awork:
+        with connection_in_environment(awork.url, awork.token):
+            result = run_dag(names["dag"], logical_date=start, data_interval=(start, start.add(days=1)))
+        expected = awork.store.ids(lambda entry: entry.get("startDateLocal", "").startswith(DAY))
+    assert result.xcom("export")["rows"] == len(expected) > 0
+    assert (tmp_path / f"awork/work_date={DAY}/_manifest.json").exists()
+
+
+def test_the_hook_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    with (
+        Sandbox(entries=300, seed=7, end=pendulum.date(2026, 12, 1)) as awork,
+        connection_in_environment(awork.url, awork.token),
+    ):
+        exec(compile(block("AworkHook("), "README.md", "exec"), {})
+        month = awork.store.ids(lambda entry: entry.get("startDateLocal", "").startswith("2026-11"))
+    assert len(capsys.readouterr().out.splitlines()) >= len(month) > 0
+
+
+def test_the_block_on_reading_by_manifest_reads_what_was_exported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    destination = f"{tmp_path}/time_entries/work_date={DAY}"
+    with DAG("readme_manifest", schedule=None, start_date=pendulum.datetime(2026, 1, 1)) as dag:
+        AworkTimeEntriesToObjectStorageOperator(
+            task_id="export", destination=f"file://{destination}", file_format="parquet"
+        )
+    with Sandbox(entries=100, seed=7) as awork, connection_in_environment(awork.url, awork.token):
+        run_dag(dag)
+        project = next(entry["project"]["name"] for entry in awork.store.entries() if "project" in entry)
+    code = block("duckdb").replace(f"file:///tmp/awork/time_entries/work_date={DAY}", f"file://{destination}")
+    names: dict[str, Any] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert project in [name for name, _ in names["hours"].fetchall()]
+
+
+def test_the_sandbox_block_runs() -> None:
+    exec(compile(block("Sandbox(entries"), "README.md", "exec"), {})
+
+
+def test_the_table_of_columns_is_the_models() -> None:
+    assert with_columns(README) == README, "run `make docs`"
+
+
+@pytest.mark.parametrize("operator", [AworkTimeEntriesToObjectStorageOperator, AworkTimeEntriesOperator])
+def test_every_parameter_is_documented(operator: type) -> None:
+    section = README.split(f"### `{operator.__name__}`")[1].split("\n### ")[0]
+    transfer = README.split(f"### `{AworkTimeEntriesToObjectStorageOperator.__name__}`")[1].split("\n### ")[0]
+    own = [name for name in inspect.signature(operator.__init__).parameters if name not in ("self", "kwargs")]  # type: ignore[misc]
+    for name in own:
+        if name not in ("awork_conn_id", "window_field", "window_start", "window_end"):
+            assert f"`{name}`" in section or f"`{name}" in section + transfer, name
+        assert f":param {name}:" in (operator.__doc__ or ""), name
+    for name in operator.template_fields:  # type: ignore[attr-defined]
+        assert name in own
+        described = (operator.__doc__ or "").split(f":param {name}:")[1].split(":param")[0]
+        assert "(templated)" in described, name
+
+
+def test_every_connection_extra_is_documented() -> None:
+    table = README.split("## Connection")[1].split("## Operators")[0]
+    assert all(f"`{name}`" in table for name in ConnectionExtras.__struct_fields__)
+
+
+def test_the_connection_in_the_readme_is_json() -> None:
+    (text,) = re.findall(r"AIRFLOW_CONN_AWORK_DEFAULT='(\{.*\})'", README)
+    assert json.loads(text)["conn_type"] == "awork"
