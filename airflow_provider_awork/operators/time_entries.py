@@ -47,6 +47,16 @@ class AworkTimeEntriesOperator(BaseOperator):
     :raises AworkTooLargeError: the result is above a cap.
     :raises AworkConfigError: a parameter cannot work, or there is no window where one is needed.
     :raises AworkRequestError: awork refuses the request.
+
+    .. code-block:: python
+
+        entries = AworkTimeEntriesOperator(
+            task_id="entries",
+            window_field="startDateLocal",
+            window_start="2026-11-01",
+            window_end="2026-11-08",
+            fields=["id", "duration", "project/name"],
+        )
     """
 
     template_fields: Sequence[str] = (

@@ -133,8 +133,6 @@ class AworkTimeEntriesToObjectStorageOperator(BaseOperator):
         return AworkHook(self.awork_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow.sdk import ObjectStoragePath
-
         from airflow_provider_awork.extract.writers import check_format
 
         self._check_parameters()
@@ -148,7 +146,7 @@ class AworkTimeEntriesToObjectStorageOperator(BaseOperator):
         )
         if self.estimate:
             return self._estimate(window)
-        return self._export(context, ObjectStoragePath(self.destination), window, file_format, compression)
+        return self._export(context, self._destination(), window, file_format, compression)
 
     def on_kill(self) -> None:
         """Let requests that wait fail, so that the run cleans up after itself within the grace period."""
@@ -208,6 +206,16 @@ class AworkTimeEntriesToObjectStorageOperator(BaseOperator):
             summary,
         )
         return summary
+
+    def _destination(self) -> ObjectStoragePath:
+        from airflow.sdk import ObjectStoragePath
+
+        try:
+            return ObjectStoragePath(self.destination)
+        except ValueError as error:
+            raise AworkConfigError(
+                f"destination: {self.destination!r} is not a prefix such as s3://conn_id@bucket/prefix ({error})"
+            ) from None
 
     def _read(self, window: Window | None) -> PageReader:
         return self.hook.read_time_entries(

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -227,14 +228,16 @@ def test_bad_input_fails_at_once_without_a_manifest(
     ("destination", "said"),
     [
         ("", "destination"),
-        ("gs://bucket/prefix", "airflow-provider-awork[gcs]"),
+        ("s3://another_conn@bucket/prefix", "pip install 'airflow-provider-awork[s3]'"),
         ("ftp://host/prefix", "no filesystem"),
+        ("nonsense://host/prefix", "s3://"),
         ("file:///proc/no/such", "/proc/no"),
     ],
 )
 def test_a_destination_that_cannot_work_fails_before_anything_is_read(
-    awork: Sandbox, destination: str, said: str
+    awork: Sandbox, destination: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)  # as if it were not installed
     before = len(awork.requests)
     result = export(destination)
     assert (result.task("export").state, result.task("export").try_number) == ("failed", 1)
