@@ -5,11 +5,12 @@ PYTHON := .venv/bin/python
 # What the caller has active must not leak in.
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
-.PHONY: help demo test lint docs setup constraints clean
+.PHONY: help demo test bench lint docs setup constraints clean
 
 help:
 	@echo "make demo         run the daily export against a local awork, with real Airflow"
 	@echo "make test         check style and types, then run all tests"
+	@echo "make bench        measure speed and memory (FULL=1: all latencies, a million entries)"
 	@echo "make lint         check style and types"
 	@echo "make docs         write generated tables into the README"
 	@echo "make constraints  pin the newest versions of all packages"
@@ -20,6 +21,11 @@ demo: setup
 
 test: lint
 	@$(PYTHON) -m pytest
+
+bench: setup
+	@bash -c 'source scripts/use_index_of_pip && use_index_of_pip $(PYTHON) && \
+		$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --constraint constraints.txt --group bench'
+	@$(PYTHON) -m benchmarks $(if $(FULL),--full)
 
 lint: setup
 	@$(PYTHON) -m ruff check --quiet .

@@ -7,9 +7,11 @@ never read as "nothing to do".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from airflow_provider_awork.exceptions import AworkConfigError
 
@@ -48,9 +50,8 @@ def resolve_window(
             raise AworkConfigError(f"{missing}: missing; a window needs both bounds, so that a retry reads the same")
         return Window.of(field=field, start=start, end=end, timezone=timezone)
     zone = timezone or _dag_timezone(context)
-    partition = context.get("partition_date")
-    if partition:
-        day = partition.in_timezone(zone).date() if zone and hasattr(partition, "in_timezone") else partition
+    day = _partition_day(context, zone)
+    if day:
         return Window.of(field=field, start=day, end=day + timedelta(days=1), timezone=zone)
     first, last = context.get("data_interval_start"), context.get("data_interval_end")
     if first and last and last > first:
@@ -58,9 +59,23 @@ def resolve_window(
     had = "an empty data interval" if first and last else "no data interval"
     raise AworkConfigError(
         f"window_field={field!r} needs a window, but this run has {had} and no partition. Pass window_start and "
-        "window_end, set window_field=None to export everything, or schedule the DAG with CronDataIntervalTimetable "
+        "window_end, set window_field=None to export everything, or schedule the DAG with "
+        "airflow.timetables.interval.CronDataIntervalTimetable "
         '(schedule="@daily" has empty intervals in Airflow 3).'
     )
+
+
+def _partition_day(context: Mapping[str, Any], zone: str | None) -> date | None:
+    """The day of the run's partition; Airflow 3.2 tells tasks only its key, which must then be ``YYYY-MM-DD``."""
+    instant = context.get("partition_date")
+    if instant:
+        return date.fromisoformat((instant.astimezone(ZoneInfo(zone)) if zone else instant).date().isoformat())
+    key = getattr(context.get("dag_run"), "partition_key", None)
+    if not key:
+        return None
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", key):
+        raise AworkConfigError(f"partition key {key!r} is not a day (YYYY-MM-DD): pass window_start and window_end")
+    return date.fromisoformat(key)
 
 
 def _dag_timezone(context: Mapping[str, Any]) -> str | None:

@@ -13,6 +13,7 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_provider_awork.client.config import ConnectionExtras
+from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.operators.time_entries import AworkTimeEntriesOperator
 from airflow_provider_awork.sandbox import Sandbox
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
@@ -30,7 +31,7 @@ def block(containing: str) -> str:
 
 
 def test_every_python_block_is_tested_here() -> None:
-    assert len(PYTHON) == 4
+    assert len(PYTHON) == 5
 
 
 def test_the_dag_of_ten_lines_exports(tmp_path: Path) -> None:
@@ -74,6 +75,37 @@ def test_the_block_on_reading_by_manifest_reads_what_was_exported(
     names: dict[str, Any] = {}
     exec(compile(code, "README.md", "exec"), names)
     assert project in [name for name, _ in names["hours"].fetchall()]
+
+
+def test_the_block_on_filters_finds_the_entries() -> None:
+    names: dict[str, Any] = {}
+    with DAG("readme_filters", schedule=None, start_date=pendulum.datetime(2026, 1, 1), params={"note": "O'N"}) as dag:
+        exec(compile(block("client.filters"), "README.md", "exec"), names)
+    with (
+        Sandbox(entries=1500, seed=7, end=pendulum.date(2026, 12, 1), now=pendulum.datetime(2026, 11, 30)) as awork,
+        connection_in_environment(awork.url, awork.token),
+    ):
+        unbilled = {"isBillable": True, "isBilled": False, "startDateLocal": "2026-11-01T00:00:00", "duration": 60}
+        noted = awork.make_entry(**unbilled, note="O'N")
+        awork.store.add(noted)
+        hook = AworkHook()
+        found = {entry["id"] for entry in run_dag(dag).xcom("entries")}
+        urgent = {entry["id"] for entry in hook.get_time_entries(filterby=names["urgent"])}
+        mine = {entry["userId"] for entry in hook.get_time_entries(filterby=names["mine_lately"])}
+        entries = awork.store.entries()
+
+    def wanted(entry: dict[str, Any]) -> bool:
+        company = entry.get("project", {}).get("company", {}).get("name")
+        return (
+            (entry["isBillable"] and not entry["isBilled"] and entry["startDateLocal"] >= "2026-11-01")
+            and (company == "O'Neill Sports Europe" or entry["id"] in {*urgent, noted["id"]})
+            and entry["duration"] > 0
+        )
+
+    assert found == {entry["id"] for entry in entries if wanted(entry)}
+    assert noted["id"] in found
+    assert urgent & found != urgent
+    assert len(mine) == 1
 
 
 def test_the_sandbox_block_runs() -> None:

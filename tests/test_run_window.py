@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pendulum
@@ -127,6 +128,17 @@ def test_the_partition_date_comes_before_the_data_interval() -> None:
     )
     assert window is not None
     assert (window.start, window.end) == (date(2026, 3, 29), date(2026, 3, 30))
+
+
+def test_the_partition_key_is_the_day_where_there_is_no_partition_date() -> None:
+    window = resolve_window({"dag_run": SimpleNamespace(partition_key="2026-03-29")}, field="startDateLocal")
+    assert window is not None
+    assert (window.start, window.end) == (date(2026, 3, 29), date(2026, 3, 30))
+
+
+def test_a_partition_key_that_is_no_day_is_not_guessed() -> None:
+    with pytest.raises(AworkConfigError, match="2026-W13"):
+        resolve_window({"dag_run": SimpleNamespace(partition_key="2026-W13")}, field="startDateLocal")
 
 
 @pytest.mark.parametrize("missing", ["start", "end"])

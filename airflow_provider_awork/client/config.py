@@ -104,10 +104,10 @@ def _checked_base_url(base_url: str | None) -> str:
     if not base_url:
         return DEFAULT_BASE_URL
     url = urlsplit(base_url)
+    if "@" in base_url or url.query or url.fragment:
+        raise AworkConfigError(f"host: only scheme, host and path are allowed, like {DEFAULT_BASE_URL}")
     if url.scheme not in ("http", "https") or not url.hostname:
         raise AworkConfigError(f"host: {base_url!r} is not an http(s) URL; write it like {DEFAULT_BASE_URL}")
-    if url.username or url.password or url.query or url.fragment:
-        raise AworkConfigError(f"host: only scheme, host and path are allowed, like {DEFAULT_BASE_URL}")
     if not url.path.strip("/"):
         raise AworkConfigError(f"host: {base_url!r} has no path; awork's API is at {DEFAULT_BASE_URL}")
     return base_url.rstrip("/")
@@ -124,7 +124,9 @@ def _checked_extras(raw: Mapping[str, Any]) -> ConnectionExtras:
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `$.")
         name = path.rstrip("`").split("[")[0].split(".")[0]
-        raise AworkConfigError(f"extra {name!r}: {text}, got {values.get(name)!r}") from None
+        # Proxy URLs may hold passwords.
+        got = "" if name == "proxies" else f", got {values.get(name)!r}"
+        raise AworkConfigError(f"extra {name!r}: {text}{got}") from None
     if isinstance(extras.verify, str) and not Path(extras.verify).exists():
         raise AworkConfigError(f"extra 'verify': no such CA bundle: {extras.verify!r}; use true, false or a path")
     if extras.literal_timezone not in available_timezones():

@@ -41,6 +41,7 @@ BLOCK_PAGES = 10
 LARGEST_OVERLAP = 0.4  # of a page
 REMEMBERED_ROWS = 2 * PAGE_SIZE
 FRUITLESS_BLOCKS = 12
+DISORDERLY_PAGES = 4
 
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7}))?(?:Z|\+00:00)?")
 
@@ -155,6 +156,10 @@ class PageReader:
         self._exact_anchor = exact_anchor
         self._accept_short_pages = accept_short_pages
         self._overlap = 1
+        self._largest_page = 0
+        self._misses = 0
+        self._long_ties: str | None = None
+        self._disorders = 0
         self._reach_back = 1
         self._short_pages = 0
         self._fruitless = 0
@@ -196,21 +201,27 @@ class PageReader:
             if not self._continues(request, page):
                 self._widen(block, request)
                 return False
+            self._misses = 0
             short = len(page.rows) < size
             reached = (request.number - 1) * size + len(page.rows)
             if short and page.total is not None and reached < page.total and not self._accepts_short(page, size):
                 return False
-            block.position = reached
+            self._largest_page = max(self._largest_page, len(page.rows))
+            # A server that caps pages without saying so starts them earlier than it was asked to.
+            sure = page.size is not None or size <= self._largest_page
+            block.position = reached if sure else (request.number - 1) * self._largest_page + len(page.rows)
             block.totals.add(page.total)
             added = self._take(page)
             self._estimate(page, reached)
             if added:
                 yield added
-            if short and page.total is not None and reached >= page.total and len(block.totals) == 1:
+            if short and sure and page.total is not None and reached >= page.total and len(block.totals) == 1:
                 return True
             if size < request.size:
                 return False
             unproductive = short and not added
+            if unproductive and not sure and len(page.rows) == self._largest_page:
+                self._cap = self._largest_page  # a cap that the server does not report
             self._request_following(block)
         block.complete = True
         self._overlap = max(1, self._overlap // 2)
@@ -235,7 +246,9 @@ class PageReader:
             raise AworkPagingError(f"awork says that {page.total} rows match, but sends none")
         # After a short page that brought nothing new, an empty one says that nothing follows. Otherwise rows may have
         # moved to lower positions meanwhile.
-        if self.frontier is not None and not unproductive and request.number == 1:
+        if self.frontier is not None and not unproductive:
+            if page.total is not None:
+                block.position = min(block.position, page.total)
             self._widen(block, request)
         return unproductive
 
@@ -268,11 +281,19 @@ class PageReader:
         if request.number == 1 or not any(delivered):
             return any(delivered)
         # The page starts within a group of rows with the same createdOn, so only the order of ids tells which of them
-        # come before it: those delivered must come first.
-        group = len(tied) > 1 or list(self._recent.values())[-2:-1] == [self.frontier]
-        if delivered == sorted(delivered, reverse=True) and (self._order_by_id or not group):
+        # come before it: those delivered must come first. That is not asked of a group that a page can hold whole.
+        ties = sum(key == self.frontier for key in self._recent.values())
+        if ties == len(tied) == 1:
             return True
-        if self._fruitless:
+        if self._long_ties != self.frontier:
+            self._long_ties = self.frontier
+            return False
+        if self._order_by_id and delivered == sorted(delivered, reverse=True):
+            self._disorders = 0
+            return True
+        # Once or twice it may be a row that was deleted between two answers.
+        self._disorders += 1
+        if self._disorders > DISORDERLY_PAGES:
             raise AworkPagingError(
                 f"a group of rows created on {self.frontier} does not fit into one page, and awork does not keep "
                 "rows with the same createdOn in one order (orderby=createdOn,id): some could be lost. "
@@ -307,7 +328,11 @@ class PageReader:
         self._overlap = min(self._overlap * 4, max(1, int(self._cap * LARGEST_OVERLAP)))
         self.rereads += 1
         log.debug("Rows changed while paging: reading again from %s, pages overlap by %d", self.frontier, self._overlap)
-        if request.number > 1:
+        start = (request.number - 1) * request.size
+        if start and start < block.position:  # it should have overlapped, so rows before it went
+            self._misses += 1
+            block.position = max(0, start - self._cap * 2 ** min(self._misses, 8) // 4)
+        if start:
             return
         if self._reach_back >= len(self._recent):
             raise AworkAssumptionError(
@@ -401,16 +426,17 @@ class PageReader:
         if self._reach_back == 1 and 2 * (position - self._overlap) > self._cap:
             number, size = self._page_around(position - self._overlap)
         pages = [PageRequest(anchor, number, size)]
-        while len(pages) < BLOCK_PAGES and (expected is None or number * size < expected):
+        most = 2 if self._misses else BLOCK_PAGES
+        while len(pages) < most and (expected is None or number * size < expected):
             smaller = size - math.ceil(self._overlap / number)
             gain = (number + 1) * smaller - number * size
             if smaller <= self._cap // 2 or gain <= self._cap // 4:
                 break
             number, size = number + 1, smaller
             pages.append(PageRequest(anchor, number, size))
-        if self._fruitless and len(pages) == 1:
-            # Tells whether anything follows a short page that brought nothing new.
-            pages.append(PageRequest(anchor, number + 1, size))
+        if self._fruitless:
+            # Tell whether anything follows a short page that brought nothing new.
+            pages += [PageRequest(anchor, number + further, size) for further in (1, 2)]
         return pages
 
     def _page_around(self, start: int) -> tuple[int, int]:

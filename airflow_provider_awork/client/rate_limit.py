@@ -104,7 +104,7 @@ class RateLimiter:
         :return: seconds: the later of ``ratelimit-reset`` and ``Retry-After`` (seconds or a date), else a minute.
         """
         said, source = _said_wait(headers)
-        margin = min(0.1 * 2 ** (refusals - 1), LONGEST_MARGIN)
+        margin = min(0.1 * 2.0 ** (refusals - 1), LONGEST_MARGIN)
         seconds = min(max(said, 0.0) + margin, self._max_wait)
         with self._changed:
             now = time.monotonic()

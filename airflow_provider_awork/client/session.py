@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 USER_AGENT = f"airflow-provider-awork/{__version__} python/{platform.python_version()}"
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 18
 MOST_CONNECTIONS = 50
 
 TRANSIENT_CODES = {"server-error", "concurrency-violation", "database-commit"}
@@ -78,7 +78,7 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes | bytearray
 
 
 def decode_json(answer: Answer) -> Any:
@@ -86,7 +86,7 @@ def decode_json(answer: Answer) -> Any:
     return decode_body(msgspec.json.decode, answer) if answer.body else None
 
 
-def decode_body(decode: Callable[[bytes], T], answer: Answer) -> T:
+def decode_body(decode: Callable[[bytes | bytearray], T], answer: Answer) -> T:
     """
     Decode a body.
 
@@ -171,17 +171,18 @@ class AworkSession:
             + tenacity.wait_random(0, self._retry.first_wait),
             retry=tenacity.retry_if_exception_type((AworkTransportError, AworkServerError)),
             before_sleep=say,
+            sleep=self.limiter.sleep,
             reraise=True,
         )
 
     def _send(self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None) -> Answer:
-        for _ in range(self._retry.rate_limit_tries):
-            with self.limiter.slot():
+        for refusals in range(1, self._retry.rate_limit_tries + 1):
+            with self.limiter.slot() as sent:
                 status, answer = self._exchange(method, path, params, json)
-                self.limiter.observe(answer.headers)
+                self.limiter.observe(answer.headers, sent=sent)
             if status != 429:
                 break
-            self.limiter.pause(answer.headers)
+            self.limiter.pause(answer.headers, refusals=refusals)
         if 200 <= status < 300:
             return answer
         raise error_from(answer, method=method, path=path)
@@ -207,15 +208,16 @@ class AworkSession:
             raise AworkTransportError(f"{method} {path}: {self._cause(error)}") from None
         return answer.status, answer
 
-    def _read(self, response: requests.Response) -> bytes:
+    def _read(self, response: requests.Response) -> bytearray:
         """Read the whole body; urllib3 checks Content-Length and the encoding."""
         deadline = time.monotonic() + self.config.extras.read_timeout * self._retry.body_factor
-        chunks = []
-        for chunk in response.raw.stream(CHUNK_BYTES, decode_content=True):
-            chunks.append(chunk)
+        body = bytearray()  # joining pieces would hold them twice, in each of the requests in flight
+        # Not stream(): it waits for whole chunks, and a body that trickles in would never meet the deadline.
+        while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
+            body += chunk
             if time.monotonic() > deadline:
                 raise TimeoutError("the body comes too slowly")
-        return b"".join(chunks)
+        return body
 
     def _cause(self, error: Exception) -> str:
         text = f"{type(error).__name__}: {error}"

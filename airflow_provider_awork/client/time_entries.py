@@ -1,4 +1,4 @@
-"""awork's time entries and lists over a session. Source: https://developers.awork.com/apiv1/time-entries"""
+"""awork's lists, and what a run needs to know of a workspace. Source: https://developers.awork.com/apiv1"""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
+from airflow_provider_awork.client.arguments import checked_id
 from airflow_provider_awork.client.config import AworkConfig
 from airflow_provider_awork.client.filters import all_of, datetime_literal
+from airflow_provider_awork.client.operations import TIME_ENTRIES, TimeEntryOperations
 from airflow_provider_awork.client.paging import PAGE_SIZE, Page, PageReader, PageRequest, instant_key
 from airflow_provider_awork.client.session import Answer, AworkSession, decode_body, decode_json
 from airflow_provider_awork.exceptions import (
@@ -25,8 +26,6 @@ from airflow_provider_awork.exceptions import (
 )
 
 log = logging.getLogger(__name__)
-
-TIME_ENTRIES = "timeentries"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +51,17 @@ class Identity:
         return asdict(self)
 
 
-class AworkClient:
+class AworkClient(TimeEntryOperations):
     """
-    The API of one workspace.
+    The API of one workspace: lists, who asks, and the operations on time entries.
 
     :param config: the connection's settings.
     :param session: sends the requests; by default one made from the settings.
     """
 
     def __init__(self, config: AworkConfig, *, session: AworkSession | None = None) -> None:
+        super().__init__(session or AworkSession(config))
         self.config = config
-        self.session = session or AworkSession(config)
 
     def close(self) -> None:
         self.session.close()
@@ -147,13 +146,6 @@ class AworkClient:
         if page.total is None:
             raise AworkPagingError(f"GET {path}: the answer has no aw-totalitems header, so rows cannot be counted")
         return page.total
-
-    # -- time entries --------------------------------------------------------------------------------------------
-
-    def get_time_entry(self, time_entry_id: str) -> dict[str, Any]:
-        """One entry by its id. Source: .../time-entries/get-time-entry-by-id"""
-        entry: dict[str, Any] = self.session.get(f"{TIME_ENTRIES}/{checked_id(time_entry_id)}", parse=decode_json)
-        return entry
 
     # -- who asks, and what awork does ---------------------------------------------------------------------------
 
@@ -295,15 +287,3 @@ def list_path(*, project_id: str | None = None, task_id: str | None = None) -> s
     if task_id:
         return f"tasks/{checked_id(task_id, 'task_id')}/{TIME_ENTRIES}"
     return TIME_ENTRIES
-
-
-def checked_id(value: str, name: str = "time_entry_id") -> str:
-    """
-    An id as awork writes them.
-
-    :raises AworkConfigError: it is not a GUID.
-    """
-    try:
-        return str(UUID(str(value)))
-    except ValueError:
-        raise AworkConfigError(f"{name}: {value!r} is not a GUID as awork uses for ids") from None

@@ -20,7 +20,7 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import cache, lru_cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import msgspec
 
@@ -311,7 +311,7 @@ class _ObjectModel:
                 extra[key] = rest
                 unknown += paths
         known = self.leaves.keys() | self.objects.keys()
-        return self.struct(**{key: fitting[key] for key in fitting.keys() & known}), extra, unknown
+        return self.struct(**{key: fitting[key] for key in fitting.keys() & known}), extra or None, unknown
 
     def _decode_member(self, key: str, value: msgspec.Raw) -> tuple[Any, Extra | None, list[str]]:
         if key in self.objects:
@@ -337,6 +337,7 @@ _LEAVES = [column for column in COLUMNS if column.path != DERIVED]
 _PARTS = ("typeOfWork", "user", "project", "task")
 _PART_MODELS = {part: _object_model(part) for part in _PARTS}
 _PART_COLUMNS = {part: [column for column in _LEAVES if column.path.startswith(f"{part}.")] for part in _PARTS}
+_PART_PATHS = {part: [column.path.split(".")[1:] for column in columns] for part, columns in _PART_COLUMNS.items()}
 _OWN_COLUMNS = [column for column in _LEAVES if "." not in column.path]
 _ENTRY = _ObjectModel("", {column.path: column.type for column in _OWN_COLUMNS} | dict.fromkeys(_PARTS, JSON), {})
 
@@ -348,16 +349,18 @@ def _decode(entries: Sequence[RawEntry], unknown_fields: Counter[str]) -> Values
         struct, extra, unknown = _ENTRY.decode(entry)
         structs.append(struct)
         extras.append(extra)
-        unknown_fields.update(unknown)
+        if unknown:
+            unknown_fields.update(unknown)
     values: Values = {column.name: list(map(attrgetter(column.path), structs)) for column in _OWN_COLUMNS}
     values["breaks"] = [_text(breaks) for breaks in values["breaks"]]
     for part in _PARTS:
         decoded = [_decode_part(part, bytes(raw)) for raw in map(attrgetter(part), structs)]
-        for index, column in enumerate(_PART_COLUMNS[part]):
-            values[column.name] = [leaves[index] for leaves, _, _ in decoded]
+        columns = _PART_COLUMNS[part]
+        by_column = zip(*(leaves for leaves, _, _ in decoded), strict=True) if decoded else [()] * len(columns)
+        values |= {column.name: list(leaves) for column, leaves in zip(columns, by_column, strict=True)}
         for index, (_, rest, unknown) in enumerate(decoded):
             if unknown:
-                extras[index] = {**_members(extras[index]), part: rest}
+                extras[index] = {**cast(dict[str, Any], extras[index] or {}), part: rest}
                 unknown_fields.update(unknown)
     values["task_project"] = [
         None if raw is None or raw == _text(struct.project) else raw
@@ -368,16 +371,12 @@ def _decode(entries: Sequence[RawEntry], unknown_fields: Counter[str]) -> Values
     return {column.name: values[column.name] for column in COLUMNS}
 
 
-@lru_cache(maxsize=2000)  # people, projects and tasks come again and again
+@lru_cache(maxsize=4000)  # people, projects and tasks come again and again
 def _decode_part(part: str, raw: bytes) -> tuple[tuple[Any, ...], Extra | None, list[str]]:
     """The leaves of one object within the entry, what did not fit into it, and the paths of that."""
     struct, extra, unknown = _PART_MODELS[part].decode(raw)
-    leaves = (_leaf(struct, column.path.split(".")[1:]) for column in _PART_COLUMNS[part])
+    leaves = (_leaf(struct, path) for path in _PART_PATHS[part])
     return tuple(_text(leaf) if isinstance(leaf, msgspec.Raw) else leaf for leaf in leaves), extra, unknown
-
-
-def _members(extra: Extra | None) -> dict[str, Any]:
-    return extra if isinstance(extra, dict) else {}
 
 
 def _leaf(value: Any, path: Sequence[str]) -> Any:

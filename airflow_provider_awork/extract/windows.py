@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, tzinfo
 from zoneinfo import ZoneInfo
 
+from airflow_provider_awork.client.filters import check_balanced, datetime_literal, day_literal
 from airflow_provider_awork.exceptions import AworkConfigError
 
 INSTANT_FIELDS = ("createdOn", "updatedOn")
@@ -110,7 +111,7 @@ class Window:
 
         :param filterby: awork expression; None or blank for none.
         :param literal_timezone: as in ``filterby``.
-        :raises AworkConfigError: parentheses of the expression do not match, so it could reach out of the window.
+        :raises AworkConfigError: its quotes or parentheses do not match, so it could reach out of the window.
 
         >>> Window.of(field="createdOn", start="2026-11-01").restrict("isBilled eq false or duration gt 0")
         "(isBilled eq false or duration gt 0) and createdOn ge datetime'2026-11-01T00:00:00'"
@@ -118,7 +119,7 @@ class Window:
         window, own = self.filterby(literal_timezone=literal_timezone), (filterby or "").strip()
         if not window or not own:
             return window or own or None
-        _check_parentheses(own)
+        check_balanced(own)
         return f"({own}) and {window}"
 
     def to_dict(self) -> dict[str, str | None]:
@@ -194,25 +195,15 @@ def _zone(name: str) -> ZoneInfo:
 
 def _literal(bound: date | datetime, zone: ZoneInfo) -> str:
     if not isinstance(bound, datetime):
-        return f"datetime'{bound.isoformat()}T00:00'"
+        return day_literal(bound)
     local = bound.astimezone(zone)
     if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():
         raise AworkConfigError(
             f"window: {_plain(bound)} is {local:%Y-%m-%d %H:%M:%S} in {zone} (extra literal_timezone), a time that the "
             "change from summer time gives twice; move the bound out of that hour"
         )
-    return f"datetime'{local.replace(tzinfo=None).isoformat()}'"
+    return datetime_literal(bound, zone=zone.key)
 
 
 def _plain(bound: date | datetime) -> str:
     return bound.isoformat().replace("+00:00", "Z")
-
-
-def _check_parentheses(filterby: str) -> None:
-    depth = 0
-    for character in re.sub(r"'[^']*'", "", filterby):
-        depth += (character == "(") - (character == ")")
-        if depth < 0:
-            break
-    if depth:
-        raise AworkConfigError(f"filterby: the parentheses of {filterby!r} do not match")

@@ -33,7 +33,7 @@ BLOCK_ROWS = 500
 BLOCK_BYTES = 4_000_000
 ROW_GROUP_ROWS = 10_000
 ROW_GROUP_BYTES = 32_000_000
-BLOCKS_AHEAD = 8
+BLOCKS_AHEAD = 4
 
 # By measurement: gzip's higher levels take longer than fetching; zstd 3 takes a third of the time of gzip 1 for half
 # the size.
@@ -174,6 +174,7 @@ class PartWriter:
         self._csv_formula_guard = csv_formula_guard
         self._background = _Background()
         self._file: _PartFile | None = None
+        self._sink: _HashedFile | None = None
         self._paths: list[Path] = []
         self._block: list[RawEntry] = []
         self._block_bytes = 0
@@ -206,9 +207,9 @@ class PartWriter:
     def abort(self) -> None:
         """Stop, and remove all files of this writer that are still there."""
         self._background.stop()
-        if self._file is not None:
-            self._file.discard()
-            self._file = None
+        if self._sink is not None:
+            self._sink.discard()
+        self._file = None
         for path in self._paths:
             path.unlink(missing_ok=True)
 
@@ -242,16 +243,25 @@ class PartWriter:
         if not self._block:
             return
         file = self._file = self._file or self._open_file()
-        entries, self._block, self._block_bytes = _on_one_line(self._block), [], 0
+        entries, self._block, self._block_bytes = self._block, [], 0
         file.rows += len(entries)
         self._background.run(file.encoder.write, file.encoder.encode(entries))
 
     def _open_file(self) -> _PartFile:
         index = len(self._paths)
         path = self._folder / f"part-{index:05d}{self._output.suffix}"
-        file = _PartFile(index, path, self._output, self._csv_formula_guard, self.unknown_fields)
+        sink = self._sink = _HashedFile(path.open("xb", buffering=0))
         self._paths.append(path)
-        return file
+        return _PartFile(index, path, sink, self._encoder(sink), self._output.suffix)
+
+    def _encoder(self, sink: _HashedFile) -> _Encoder:
+        file_format, compression = self._output
+        if file_format is FileFormat.PARQUET:
+            return _ParquetEncoder(sink, compression, self.unknown_fields)
+        stream = _compressed(sink, compression)
+        if file_format is FileFormat.CSV:
+            return _CsvEncoder(stream, self.unknown_fields, formula_guard=self._csv_formula_guard)
+        return _NdjsonEncoder(stream)
 
     def _finish_full_file(self) -> list[Part]:
         full = self._file is not None and self._file.rows == self._max_rows
@@ -290,29 +300,17 @@ class _Background:
 class _PartFile:
     """A file that is being written."""
 
-    def __init__(
-        self, index: int, path: Path, output: OutputFormat, csv_formula_guard: bool, unknown_fields: Counter[str]
-    ) -> None:
+    def __init__(self, index: int, path: Path, sink: _HashedFile, encoder: _Encoder, suffix: str) -> None:
+        self.encoder = encoder
         self.rows = 0
         self._index = index
         self._path = path
-        self._suffix = output.suffix
-        self._sink = _HashedFile(path)
-        self.encoder: _Encoder
-        if output.file_format is FileFormat.NDJSON:
-            self.encoder = _NdjsonEncoder(_compressed(self._sink, output.compression))
-        elif output.file_format is FileFormat.CSV:
-            stream = _compressed(self._sink, output.compression)
-            self.encoder = _CsvEncoder(stream, unknown_fields, formula_guard=csv_formula_guard)
-        else:
-            self.encoder = _ParquetEncoder(self._sink, output.compression, unknown_fields)
+        self._sink = sink
+        self._suffix = suffix
 
     def finish(self) -> None:
         self.encoder.finish()
         self._sink.close()
-
-    def discard(self) -> None:
-        self._sink.discard()
 
     def part(self) -> Part:
         return Part(
@@ -326,13 +324,13 @@ class _PartFile:
 
 
 class _HashedFile(io.RawIOBase):
-    """A new file that hashes and counts what is written to it."""
+    """An unbuffered file that hashes and counts what is written to it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: io.FileIO) -> None:
         self.size = 0
         self.sha256 = hashlib.sha256()
         self._discarded = False
-        self._file = path.open("xb", buffering=0)
+        self._file = file
 
     def writable(self) -> bool:
         return True
@@ -389,7 +387,10 @@ class _NdjsonEncoder:
         self._stream = stream
 
     def encode(self, entries: Sequence[RawEntry]) -> bytes:
-        return b"\n".join([*entries, b""])
+        lines = b"\n".join([*entries, b""])
+        if lines.count(b"\n") == len(entries) and b"\r" not in lines:
+            return lines
+        return b"\n".join([*map(_compact, map(bytes, entries)), b""])
 
     def write(self, encoded: bytes) -> None:
         self._stream.write(encoded)
@@ -408,7 +409,7 @@ class _CsvEncoder:
         self._header = ",".join(column.name for column in COLUMNS) + "\r\n"
 
     def encode(self, entries: Sequence[RawEntry]) -> bytes:
-        texts = to_texts(entries, self._unknown_fields)
+        texts = to_texts(_on_one_line(entries), self._unknown_fields)
         if self._formula_guard:
             texts |= {name: _guarded(texts[name]) for name in _TEXT_COLUMNS}
         rows = zip(*map(_csv_cells, texts.values()), strict=True)
@@ -433,7 +434,7 @@ class _ParquetEncoder:
         )
 
     def encode(self, entries: Sequence[RawEntry]) -> pa.RecordBatch:
-        return to_arrow(entries, self._unknown_fields)
+        return to_arrow(_on_one_line(entries), self._unknown_fields)
 
     def write(self, encoded: pa.RecordBatch) -> None:
         self._row_group.append(encoded)

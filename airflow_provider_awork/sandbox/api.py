@@ -3,7 +3,8 @@ awork's endpoints over a store: what a request that got through is answered with
 
 Facts: sections 3, 4, 5, 8 and 10 of the API facts. Where they are thin: ``page`` and ``pageSize`` that are no positive
 numbers answer 400, ``pageSize`` above 1000 counts as 1000, a page past the end is empty, and a project or task that
-nothing refers to is 404. External entries of other people are listed, although the documents say that they are not.
+nothing refers to is 404. ``grouping`` changes nothing. External entries of other people are listed, although the
+documents say that they are not.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from starlette.applications import Starlette
@@ -21,11 +23,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from airflow_provider_awork.sandbox.entry_changes import EntryChanges
 from airflow_provider_awork.sandbox.errors import ApiError, usual_body
 from airflow_provider_awork.sandbox.filter_grammar import FilterError
 from airflow_provider_awork.sandbox.filter_sql import Context, Sql, both, filter_sql, order_sql
+from airflow_provider_awork.sandbox.forms import BatchForm, EntryForm, IdsForm, NewEntryForm, TypeOfWorkForm, read_form
+from airflow_provider_awork.sandbox.nested_objects import simplified
 from airflow_provider_awork.sandbox.settings import Settings
 from airflow_provider_awork.sandbox.store import TABLES, Store, compact_json
+
+Shape = Callable[[bytes, Request], bytes]
 
 BASE_PATH = "/api/v1"
 DEFAULT_PAGE_SIZE = 10
@@ -60,11 +67,16 @@ class Api:
         self._store = store
         self._settings = settings
         self._me = me
+        self._changes = EntryChanges(store=store, settings=settings, me=me)
 
     def application(self) -> Starlette:
         """The ASGI application of all endpoints below ``/api/v1``; the routes of lists have the name ``list``."""
         routes = [
             self._list("/timeentries", "timeentries", lambda _: self._visible),
+            self._list("/timeentries/simplified", "timeentries", lambda _: self._visible, shape=_simplified),
+            *self._last_entries(),
+            *self._changes_of_many(),
+            *self._changes_of_one(),
             self._list("/projects/{id}/timeentries", "timeentries", self._entries_of("projectId", "projects")),
             self._list("/tasks/{id}/timeentries", "timeentries", self._entries_of("taskId", "projecttasks")),
             self._list("/projects/{id}/projecttasks", "projecttasks", self._tasks_of_project),
@@ -79,7 +91,8 @@ class Api:
             self._route("/timeentries/{id}", self._time_entry),
         ]
         for table in TABLES.keys() - {"timeentries", "projecttasks"}:
-            routes.append(self._list(f"/{table}", table, _unarchived if table in _ARCHIVABLE else lambda _: "true"))
+            restriction = _unarchived if table in _ARCHIVABLE else lambda _: "true"
+            routes.append(self._list(f"/{table}", table, restriction, shape=_team if table == "teams" else None))
         handlers: Any = {ApiError: _api_error, HTTPException: _http_error}
         return Starlette(routes=routes, exception_handlers=handlers)
 
@@ -89,9 +102,74 @@ class Api:
 
         return Route(f"{BASE_PATH}{path}", endpoint, methods=["GET"], name=name)
 
-    def _list(self, path: str, table: str, restriction: Callable[[Request], str]) -> Route:
-        """A list endpoint; ``restriction`` is the filter expression of what it is limited to."""
-        return self._route(path, lambda request: self._page(request, table, restriction(request)), name="list")
+    def _list(
+        self, path: str, table: str, restriction: Callable[[Request], str], *, shape: Shape | None = None
+    ) -> Route:
+        """
+        A list endpoint.
+
+        :param restriction: gives the filter expression of what it is limited to.
+        :param shape: makes the row that is shown of the one that is stored.
+        """
+
+        def handler(request: Request) -> Response:
+            return self._page(request, table, restriction(request), shape)
+
+        return self._route(path, handler, name="list")
+
+    def _change(self, method: str, path: str, handler: Callable[[Request, bytes], Response | None]) -> Route:
+        """An endpoint that changes something; its handler gets the body, and gives None for 204."""
+
+        async def endpoint(request: Request) -> Response:
+            return handler(request, await request.body()) or Response(status_code=204)
+
+        return Route(f"{BASE_PATH}{path}", endpoint, methods=[method], name="change")
+
+    def _changes_of_one(self) -> list[Route]:
+        changes, path = self._changes, "/timeentries/{id}"
+        return [
+            self._change("POST", "/timeentries", lambda _, body: _json(changes.create(read_form(body, NewEntryForm)))),
+            self._change("PUT", path, lambda r, body: _json(changes.replace(_guid(r), read_form(body, EntryForm)))),
+            self._change("DELETE", path, lambda request, _: changes.delete(_guid(request))),
+            self._change("POST", f"{path}/removebreaks", lambda r, _: _json(changes.remove_breaks(_guid(r)))),
+        ]
+
+    def _changes_of_many(self) -> list[Route]:
+        changes = self._changes
+
+        def batch(request: Request, body: bytes) -> Response:
+            result = changes.batch(request.path_params["operation"], read_form(body, BatchForm))
+            return _json(result, status=207)
+
+        def set_type_of_work(_: Request, body: bytes) -> None:
+            form = read_form(body, TypeOfWorkForm)
+            changes.set_type_of_work(form.ids, form.typeOfWorkId)
+
+        def setter(name: str, change: Callable[[Sequence[UUID]], None]) -> Route:
+            return self._change("POST", f"/timeentries/{name}", lambda _, body: change(read_form(body, IdsForm).ids))
+
+        return [
+            self._change("POST", "/timeentries/batch/{operation}", batch),
+            self._change("POST", "/timeentries/settypeofwork", set_type_of_work),
+            setter("delete", changes.delete_many),
+            setter("setbillable", changes.set_billable),
+            setter("setunbillable", changes.set_unbillable),
+            setter("setbilled", changes.set_billed),
+            setter("setunbilled", changes.set_unbilled),
+        ]
+
+    def _last_entries(self) -> list[Route]:
+        def answer(user: str) -> Response:
+            text = self._changes.last(user)
+            return Response(status_code=204) if text is None else Response(text, media_type="application/json")
+
+        def mine(request: Request) -> Response:
+            return answer(_checked_guid(request.query_params.get("userId", self._me)))
+
+        return [
+            self._route("/me/timeentries/last", mine),
+            self._route("/users/{id}/timeentries/last", lambda request: answer(_guid(request))),
+        ]
 
     @property
     def _visible(self) -> str:
@@ -112,7 +190,7 @@ class Api:
             raise ApiError(404, "not-found", f"There is no project {project}.")
         return f"projectId eq guid'{project}'"
 
-    def _page(self, request: Request, table: str, restriction: str) -> Response:
+    def _page(self, request: Request, table: str, restriction: str, shape: Shape | None) -> Response:
         settings = self._settings
         page = _positive(request, "page", 1, _LARGEST_PAGE)
         size = min(_positive(request, "pageSize", DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE), settings.max_page_size)
@@ -129,8 +207,8 @@ class Api:
             headers["aw-pagesize"] = str(size)
         if settings.total_header:
             headers["aw-totalitems"] = str(snapshot.total)
-        if table == "teams":
-            rows = [_team(row, request) for row in rows]
+        if shape:
+            rows = [shape(row, request) for row in rows]
         return Response(b"[" + b",".join(rows) + b"]", media_type="application/json", headers=headers)
 
     def _where(self, table: str, restriction: str, expression: str) -> Sql:
@@ -168,13 +246,14 @@ class Api:
 
     def _permissions(self, request: Request) -> Response:
         """Other people's entries need *write* on ``project-timetracking``."""
-        limited = self._settings.missing_permissions
+        settings = self._settings
+        limited = settings.missing_permissions
         permissions = [
             {"feature": feature, "accessLevels": ["read"] if limited else ["read", "write"]} for feature in _FEATURES
         ]
         permission = {
             "userId": self._me,
-            "isAdmin": not limited,
+            "isAdmin": settings.admin and not limited,
             "isGuest": False,
             "roleId": _ROLE,
             "isBlocked": False,
@@ -189,8 +268,8 @@ def trace_id_of(request: Request) -> str:
     return str(request.scope["awork.trace_id"])
 
 
-def _json(value: Any) -> Response:
-    return Response(compact_json(value), media_type="application/json")
+def _json(value: Any, *, status: int = 200) -> Response:
+    return Response(compact_json(value), status_code=status, media_type="application/json")
 
 
 def _unarchived(request: Request) -> str:
@@ -210,8 +289,15 @@ def _team(text: bytes, request: Request) -> bytes:
     return compact_json(team).encode()
 
 
+def _simplified(text: bytes, _: Request) -> bytes:
+    return compact_json(simplified(json.loads(text))).encode()
+
+
 def _guid(request: Request) -> str:
-    text = str(request.path_params["id"])
+    return _checked_guid(str(request.path_params["id"]))
+
+
+def _checked_guid(text: str) -> str:
     if not _GUID.fullmatch(text):
         raise ApiError(404, "not-found", f"{text!r} is no id.")
     return text.lower()

@@ -42,6 +42,7 @@ class RequestRecord:
     :param started: ``time.monotonic()`` when it came.
     :param status: that was sent; None if none was, or not yet.
     :param ended: ``time.monotonic()`` when the answer was out; None: not yet.
+    :param body: what came with it, as bytes.
     """
 
     method: str
@@ -51,6 +52,7 @@ class RequestRecord:
     started: float = field(default_factory=time.monotonic)
     status: int | None = None
     ended: float | None = None
+    body: bytes = b""
 
 
 class Transports(dict[tuple[str, int], asyncio.Transport]):
@@ -109,6 +111,8 @@ class HttpConnection:
         answer = self._completed(answer)
         body = answer.content()
         headers = {"content-length": str(len(body) + missing_bytes), **answer.headers}
+        if answer.status == 204:
+            headers = headers | {"content-length": None, "content-type": None}
         raw_headers = [(name.encode(), value.encode("latin-1")) for name, value in headers.items() if value is not None]
         self._record.status = answer.status
         await self._send({"type": "http.response.start", "status": answer.status, "headers": raw_headers})
@@ -123,7 +127,7 @@ class HttpConnection:
         if answer.body is None:
             answer = replace(answer, body=usual_body(answer.status, self._headers["trace-id"]))
         answer = Answer(answer.status, answer.body, self._headers).with_headers(answer.headers)
-        if not self._compress or "content-encoding" in answer.headers:
+        if not self._compress or answer.status == 204 or "content-encoding" in answer.headers:
             return answer
         packed = gzip.compress(answer.content(), 1)
         return replace(answer, body=packed).with_headers({"content-encoding": "gzip"})
@@ -196,6 +200,7 @@ class Front:
         if transport is None:
             return  # The client has gone already.
         scope["awork.trace_id"] = uuid4().hex
+        record.body = await _read(receive)
         authorized = compare_digest(_header(scope, b"authorization"), self._authorization)
         verdict = self._rate_limit.request() if authorized else NO_LIMIT
         connection = HttpConnection(
@@ -209,7 +214,8 @@ class Front:
         answer, fault = Answer(401 if not authorized else 429), None
         if authorized and not verdict.refused:
             fault = self._faults.apply(self._rule_request(scope, record), self._store)
-            answer = await _captured(self._api, scope, receive)
+            # An answer of a rule's own comes instead of awork's; any other fault comes after awork did its part.
+            answer = fault if isinstance(fault, Answer) else await _captured(self._api, scope, record.body)
         if self._settings.latency:
             await connection.sleep(self._settings.latency)
         await (fault or answer).deliver(answer, connection)
@@ -243,9 +249,22 @@ def _usual_headers(trace_id: str) -> dict[str, str]:
     return {"content-type": JSON_TYPE, "date": formatdate(usegmt=True), "trace-id": trace_id}
 
 
-async def _captured(application: ASGIApp, scope: Scope, receive: Receive) -> Answer:
+async def _read(receive: Receive) -> bytes:
+    """The body of a request, as far as it came."""
+    parts = []
+    while (message := await receive())["type"] == "http.request":
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            break
+    return b"".join(parts)
+
+
+async def _captured(application: ASGIApp, scope: Scope, body: bytes) -> Answer:
     """The inner application's answer instead of its sending it."""
     messages: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def collect(message: Message) -> None:
         messages.append(message)
@@ -254,5 +273,5 @@ async def _captured(application: ASGIApp, scope: Scope, receive: Receive) -> Ans
     start, *rest = messages
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in start["headers"]}
     # Faults change bodies, and sending counts them.
-    del headers["content-length"]
+    headers.pop("content-length", None)
     return Answer(start["status"], b"".join(message["body"] for message in rest), headers)

@@ -41,6 +41,8 @@ class Settings:
     :param minute: seconds that a minute window lasts.
     :param second: seconds that a second window lasts.
     :param missing_permissions: the token sees its own entries only, and ``/me/permissions`` says so.
+    :param admin: False: the token may see and change all entries, but what needs an administrator is refused, and
+        ``/me/permissions`` says so.
     :param gzip: answers are compressed when the client accepts it.
     :param workspace: what ``/me`` says.
     """
@@ -61,5 +63,6 @@ class Settings:
     minute: float = 60.0
     second: float = 1.0
     missing_permissions: bool = False
+    admin: bool = True
     gzip: bool = False
     workspace: Workspace = Workspace()

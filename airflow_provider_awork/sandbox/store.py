@@ -139,8 +139,12 @@ class Store:
             self._connection.close()
 
     @contextmanager
-    def _change(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
+        """What is read and changed in the block happens at once, or not at all if it raises; others wait."""
         with self._lock:
+            if self._connection.in_transaction:
+                yield
+                return
             self._totals.clear()
             self._connection.execute("BEGIN")
             try:
@@ -161,7 +165,7 @@ class Store:
     def add_rows(self, table: str, rows: Iterable[Mapping[str, Any] | str]) -> None:
         """Add rows of any resource, all or none; see :meth:`add`."""
         prepared = (_prepare(TABLES[table], row) for row in rows)
-        with self._change():
+        with self.transaction():
             row = int(self._one(f"SELECT coalesce(max(row), 0) FROM {table}"))
             while batch := list(islice(prepared, _BATCH)):
                 self._insert(TABLES[table], row, batch)
@@ -185,7 +189,7 @@ class Store:
         """Delete entries as awork does, without a trace; returns how many there were."""
         if isinstance(ids, str):
             raise TypeError("ids is a collection of ids, not one id")
-        with self._change():
+        with self.transaction():
             found = [self._row(entry_id) for entry_id in set(ids)]
             rows = [(row,) for row in found if row is not None]
             self._connection.executemany("DELETE FROM timeentries WHERE row = ?", rows)
@@ -199,11 +203,11 @@ class Store:
         :return: the entry as it is now.
         :raises KeyError: there is no such entry.
         """
-        with self._change():
+        with self.transaction():
             row = self._row(entry_id)
             if row is None:
                 raise KeyError(entry_id)
-            now = self._next_change()
+            now = self.next_change()
             stamps = {"updatedOn": format_instant(now), "resourceVersion": now}
             entry = {**json.loads(self._text(row)), **stamps, **changes}
             entry = {name: value for name, value in entry.items() if value is not None}
@@ -213,7 +217,8 @@ class Store:
             self._connection.execute("UPDATE timeentries_text SET text = ? WHERE row = ?", (text, row))
         return entry
 
-    def _next_change(self) -> int:
+    def next_change(self) -> int:
+        """The ticks of a change that happens now; no two changes have the same."""
         self._last_change = max(to_ticks(datetime.now(UTC)), self._last_change + 1)
         return self._last_change
 

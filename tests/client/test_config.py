@@ -59,6 +59,8 @@ def test_extras_come_as_json_or_as_text(extras: dict[str, Any], name: str, value
         ({"base_url": "https://api.awork.com"}, "host"),
         ({"base_url": "https://user:pass@api.awork.com/api/v1"}, "host"),
         ({"base_url": "https://api.awork.com/api/v1?x=1"}, "host"),
+        ({"base_url": "user:pass@api.awork.com/api/v1"}, "host"),
+        ({"extras": {"proxies": {"http": 5, "https": "http://user:pass@proxy"}}}, "proxies"),
         ({"extras": {"connect_timeout": 0}}, "connect_timeout"),
         ({"extras": {"read_timeout": -1}}, "read_timeout"),
         ({"extras": {"read_timeout": "soon"}}, "read_timeout"),
@@ -78,7 +80,7 @@ def test_a_wrong_value_names_its_field_and_is_not_tried_again(parts: dict[str, A
         build_config(**{"token": "secret-key", **parts})
     assert isinstance(caught.value, AirflowFailException)
     assert "secret-key" not in str(caught.value)
-    assert "user:pass" not in str(caught.value)
+    assert "pass@" not in str(caught.value)
 
 
 def test_the_connection_form_offers_exactly_these_extras_with_these_defaults() -> None:

@@ -140,6 +140,8 @@ def test_absent_and_null_are_the_same() -> None:
     assert set(values_of({})[0].values()) == {None, False}
     inner_null = {"task": with_nulls(entry()["task"]), "user": {}, "unknown": None}
     assert values_of(inner_null) == values_of({})
+    beside_a_change = {"task": {"taskStatus": {"unknown": None, "order": "1"}, "parentTask": {"unknown": None}}}
+    assert values_of(beside_a_change)[0]["extra"] == '{"task":{"taskStatus":{"order":"1"}}}'
 
 
 def with_nulls(value: Entry) -> Entry:

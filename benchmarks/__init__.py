@@ -1,0 +1,1 @@
+"""How fast and how large an export is, beside what people write by hand. Run with ``make bench``."""
