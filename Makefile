@@ -5,11 +5,12 @@ PYTHON := .venv/bin/python
 # What the caller has active must not leak in.
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
-.PHONY: help demo test bench lint docs setup constraints clean
+.PHONY: help demo test test-matrix bench lint docs setup constraints clean
 
 help:
 	@echo "make demo         run the daily export against a local awork, with real Airflow"
 	@echo "make test         check style and types, then run all tests"
+	@echo "make test-matrix  run the tests that need no emulator on Airflow 3.1, 3.2 and 3.3"
 	@echo "make bench        measure speed and memory (FULL=1: all latencies, a million entries)"
 	@echo "make lint         check style and types"
 	@echo "make docs         write generated tables into the README"
@@ -21,6 +22,9 @@ demo: setup
 
 test: lint
 	@$(PYTHON) -m pytest
+
+test-matrix: setup
+	@scripts/test_matrix
 
 bench: setup
 	@bash -c 'source scripts/use_index_of_pip && use_index_of_pip $(PYTHON) && \
@@ -42,4 +46,4 @@ constraints: setup
 	@scripts/pin_constraints
 
 clean:
-	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build demo-output dist
+	rm -rf .venv .venv-matrix .hypothesis .mypy_cache .pytest_cache .ruff_cache build demo-output dist

@@ -16,7 +16,7 @@ import os
 import secrets
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,7 @@ class Emulator(Protocol):
     """What tests of every store need."""
 
     conn_id: str
+    environment: Mapping[str, str]
 
     def create_bucket(self, name: str) -> str:
         """Create a bucket (3 to 63 characters) and give the URL of its root for ``ObjectStoragePath``."""
@@ -66,12 +67,14 @@ class S3Emulator:
 
     :param endpoint_url: its base URL.
     :param proxy: in front of it.
-    :param conn_id: the Airflow connection to it, defined by an environment variable while the server runs.
+    :param conn_id: the Airflow connection to it.
+    :param environment: variables that define the connection; they are set while the server runs.
     """
 
     endpoint_url: str
     proxy: StorageProxy
     conn_id: str
+    environment: Mapping[str, str]
 
     def client(self) -> Any:
         """Give a boto3 client, to prepare and to look without Airflow in between."""
@@ -113,15 +116,17 @@ def run_s3_emulator(*, conn_id: str = "s3_emulator") -> Iterator[S3Emulator]:
     try:
         host, port = server.get_host_and_port()
         with run_storage_proxy(port) as proxy:
-            emulator = S3Emulator(endpoint_url=f"http://{host}:{port}", proxy=proxy, conn_id=conn_id)
-            with _connection(
+            environment = _connection(
                 conn_id,
                 conn_type="aws",
                 login=_CREDENTIALS["aws_access_key_id"],
                 password=_CREDENTIALS["aws_secret_access_key"],
                 extra={"endpoint_url": proxy.url, "region_name": _REGION},
-            ):
-                yield emulator
+            )
+            with mock.patch.dict(os.environ, environment):
+                yield S3Emulator(
+                    endpoint_url=f"http://{host}:{port}", proxy=proxy, conn_id=conn_id, environment=environment
+                )
     finally:
         server.stop()
 
@@ -133,12 +138,14 @@ class GCSEmulator:
 
     :param endpoint_url: its base URL.
     :param proxy: in front of it.
-    :param conn_id: the Airflow connection to it, defined by an environment variable while the server runs.
+    :param conn_id: the Airflow connection to it.
+    :param environment: variables that define the connection; they are set while the server runs.
     """
 
     endpoint_url: str
     proxy: StorageProxy
     conn_id: str
+    environment: Mapping[str, str]
 
     def create_bucket(self, name: str) -> str:
         requests.post(f"{self.endpoint_url}/storage/v1/b", json={"name": name}, timeout=10).raise_for_status()
@@ -176,15 +183,15 @@ def run_gcs_emulator(*, conn_id: str = "gcs_emulator") -> Iterator[GCSEmulator]:
     try:
         endpoint_url = f"http://127.0.0.1:{port}"
         with run_storage_proxy(port, built_in=_GooglePreconditions(endpoint_url)) as proxy:
-            emulator = GCSEmulator(endpoint_url=endpoint_url, proxy=proxy, conn_id=conn_id)
-            # gcsfs would look for hierarchical buckets by gRPC, which the emulator lacks: a minute for each operation.
-            environment = {"STORAGE_EMULATOR_HOST": proxy.url, "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}
             extra = {"is_anonymous": True, "project": "tests"}
-            with (
-                mock.patch.dict(os.environ, environment),
-                _connection(conn_id, conn_type="google_cloud_platform", extra=extra),
-            ):
-                yield emulator
+            environment = {
+                **_connection(conn_id, conn_type="google_cloud_platform", extra=extra),
+                "STORAGE_EMULATOR_HOST": proxy.url,
+                # Else gcsfs asks by gRPC for hierarchical buckets, which the emulator lacks: a minute each time.
+                "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
+            }
+            with mock.patch.dict(os.environ, environment):
+                yield GCSEmulator(endpoint_url=endpoint_url, proxy=proxy, conn_id=conn_id, environment=environment)
     finally:
         server.stop()
 
@@ -219,12 +226,14 @@ class AzureEmulator:
 
     :param connection_string: for Azure's own client, around the proxy.
     :param proxy: in front of it.
-    :param conn_id: the Airflow connection to it, defined by an environment variable while the server runs.
+    :param conn_id: the Airflow connection to it.
+    :param environment: variables that define the connection; they are set while the server runs.
     """
 
     connection_string: str
     proxy: StorageProxy
     conn_id: str
+    environment: Mapping[str, str]
 
     def create_bucket(self, name: str) -> str:
         """Create a container."""
@@ -271,10 +280,13 @@ def run_azure_emulator(*, conn_id: str = "azure_emulator") -> Iterator[AzureEmul
         return f"DefaultEndpointsProtocol=http;AccountName=tests;AccountKey={key};{endpoint};"
 
     with _azurite(port, key), run_storage_proxy(port) as proxy:
-        emulator = AzureEmulator(connection_string=connection_string(port), proxy=proxy, conn_id=conn_id)
-        extra = {"connection_string": connection_string(proxy.port)}
-        with _connection(conn_id, conn_type="wasb", extra=extra):
-            yield emulator
+        environment = _connection(
+            conn_id, conn_type="wasb", extra={"connection_string": connection_string(proxy.port)}
+        )
+        with mock.patch.dict(os.environ, environment):
+            yield AzureEmulator(
+                connection_string=connection_string(port), proxy=proxy, conn_id=conn_id, environment=environment
+            )
 
 
 @contextmanager
@@ -303,7 +315,5 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@contextmanager
-def _connection(conn_id: str, **connection: Any) -> Iterator[None]:
-    with mock.patch.dict(os.environ, {f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(connection)}):
-        yield
+def _connection(conn_id: str, **connection: Any) -> dict[str, str]:
+    return {f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(connection)}

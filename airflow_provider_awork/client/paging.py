@@ -198,7 +198,10 @@ class PageReader:
                 return (yield from self._without_keys(block, request, page, unproductive))
             self._check_order(request, page)
             size = self._size_used(request, page)
+            capped = page.size is None and len(page.rows) == self._largest_page < request.size
             if not self._continues(request, page):
+                if capped:
+                    self._learn_cap(len(page.rows))
                 self._widen(block, request)
                 return False
             self._misses = 0
@@ -215,13 +218,14 @@ class PageReader:
             self._estimate(page, reached)
             if added:
                 yield added
+            if capped and added:
+                self._learn_cap(len(page.rows))
+                return False
             if short and sure and page.total is not None and reached >= page.total and len(block.totals) == 1:
                 return True
             if size < request.size:
                 return False
             unproductive = short and not added
-            if unproductive and not sure and len(page.rows) == self._largest_page:
-                self._cap = self._largest_page  # a cap that the server does not report
             self._request_following(block)
         block.complete = True
         self._overlap = max(1, self._overlap // 2)
@@ -268,10 +272,13 @@ class PageReader:
     def _size_used(self, request: PageRequest, page: Page) -> int:
         """The page size that the server used; a cap below ours is learnt."""
         if page.size is not None and 0 < page.size < request.size:
-            log.info("awork caps pages at %d rows", page.size)
-            self._cap = page.size
+            self._learn_cap(page.size)
             return page.size
         return request.size
+
+    def _learn_cap(self, rows: int) -> None:
+        log.info("awork caps pages at %d rows", rows)
+        self._cap = rows
 
     def _continues(self, request: PageRequest, page: Page) -> bool:
         if self.frontier is None or page.keys[0] < self.frontier:

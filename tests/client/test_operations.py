@@ -60,18 +60,22 @@ def client_of(awork: Sandbox) -> Iterator[AworkClient]:
     config = build_config(token=awork.token, base_url=awork.url, extras={"read_timeout": 1})
     limiter = RateLimiter(requests_per_minute=10_000, max_wait=0.3)
     client = AworkClient(config, session=AworkSession(config, retry=RetryRules(first_wait=0.01), limiter=limiter))
-    yield client
-    client.close()
+    try:
+        yield client
+    finally:
+        client.close()
 
 
 @contextmanager
 def answered_with(awork: Sandbox, fault: Fault) -> Iterator[AworkClient]:
     """A client whose requests all meet a fault."""
     awork.faults.add(lambda request, store: fault)
-    with client_of(awork) as client:
-        yield client
-    awork.faults.clear()
-    awork.requests.clear()
+    try:
+        with client_of(awork) as client:
+            yield client
+    finally:
+        awork.faults.clear()
+        awork.requests.clear()
 
 
 def first(awork: Sandbox, where: Callable[[Entry], Any]) -> Entry:
