@@ -171,7 +171,8 @@ class AworkHook(BaseHook):
 
         Source: https://developers.awork.com/apiv1/time-entries/get-time-entries
 
-        :param filterby: awork expression, such as ``isBillable eq true``.
+        :param filterby: awork expression, such as ``isBillable eq true``, or a condition made with
+            ``airflow_provider_awork.client.filters``.
         :param window_field: ``createdOn``, ``updatedOn`` (instants), ``startDateLocal`` (days in each entry's own
             zone) or ``startDateUtc`` (days in UTC); None for no window.
         :param window_start: first instant or day of the window, as ``date``, ``YYYY-MM-DD``, aware datetime or ISO

@@ -29,7 +29,8 @@ class AworkTimeEntriesOperator(BaseOperator):
 
     Source: https://developers.awork.com/apiv1/time-entries/get-time-entries
 
-    :param filterby: awork expression, such as ``isBillable eq true and isBilled eq false``. (templated)
+    :param filterby: awork expression, such as ``isBillable eq true and isBilled eq false``, or a condition made with
+        ``airflow_provider_awork.client.filters``. (templated)
     :param window_field: ``createdOn``, ``updatedOn`` (instants), ``startDateLocal`` (days in each entry's own zone) or
         ``startDateUtc`` (days in UTC). None reads everything. (templated)
     :param window_start: first instant or day of the window: ``date``, ``YYYY-MM-DD``, aware datetime or ISO text.

@@ -36,7 +36,8 @@ class AworkTimeEntriesToObjectStorageOperator(BaseOperator):
 
     :param destination: prefix as ``ObjectStoragePath`` takes it: ``s3://conn_id@bucket/prefix``, ``gs://``,
         ``abfs://``, ``file:///``. (templated)
-    :param filterby: awork expression, such as ``isBillable eq true``. (templated)
+    :param filterby: awork expression, such as ``isBillable eq true``, or a condition made with
+        ``airflow_provider_awork.client.filters``. (templated)
     :param window_field: ``createdOn``, ``updatedOn`` (instants), ``startDateLocal`` (days in each entry's own zone) or
         ``startDateUtc`` (days in UTC). None exports everything. (templated)
     :param window_start: first instant or day of the window: ``date``, ``YYYY-MM-DD``, aware datetime or ISO text.

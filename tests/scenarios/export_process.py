@@ -12,6 +12,7 @@ import logging
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -52,12 +53,18 @@ class ExportProcess:
         self._process.communicate(timeout=120)
         return self._process.returncode
 
+    def wait_for_log(self, text: str) -> None:
+        """Wait until it has logged a text; fails if it ends without."""
+        while text not in self.log():
+            assert self._process.poll() is None, self.log()
+            time.sleep(0.05)
+
     def log(self) -> str:
         return self._log.read_text()
 
 
 def main(run_id: str, try_number: int, parameters: dict[str, Any]) -> None:
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)
     publish._LONGEST_POLL = 0.1
     operator = AworkTimeEntriesToObjectStorageOperator(task_id="export", **parameters)
     assert operator._destination().fs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from threading import Event
 
@@ -43,8 +42,7 @@ def test_the_second_waits_for_the_first(
     first.go()
     assert reading.wait(60)
     second.go()
-    while "Waiting up to" not in second.log():
-        time.sleep(0.05)
+    second.wait_for_log("Waiting up to")
     assert "is being written by dag 'export', run 'first', task 'export', try 1" in second.log()
     assert read_manifest(destination.path) is None
     go_on.set()
