@@ -114,12 +114,14 @@ def changed_entry(entry: Mapping[str, Any], changes: Body) -> Body:
     The body of ``PUT /timeentries/{timeEntryId}``: an entry as awork sent it, with changes from :func:`entry_fields`.
 
     Read-only fields are dropped, times are kept in one group. A new ``duration`` drops the end, because awork lets the
-    end win; another ``projectId`` drops the task and another ``taskId`` the project, as in awork's batch operations.
+    end win; another or no ``projectId`` drops the task and another ``taskId`` the project, as in awork's batch
+    operations.
     """
     kept = {name: entry[name] for name in _PLAIN if entry.get(name) is not None and name != "duration"}
-    for name, other in (("projectId", "taskId"), ("taskId", "projectId")):
-        if name in changes and other not in changes and changes[name] not in (None, entry.get(name)):
-            kept.pop(other, None)
+    if "projectId" in changes and changes["projectId"] != entry.get("projectId"):
+        kept.pop("taskId", None)
+    if "taskId" in changes and changes["taskId"] not in (None, entry.get("taskId")):
+        kept.pop("projectId", None)
     body = _without_nulls({**kept, **_kept_times(entry, changes), **changes})
     _require_day(body, *EDGES)
     return body

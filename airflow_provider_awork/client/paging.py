@@ -191,7 +191,7 @@ class PageReader:
 
     def _read_block(self, block: _Block) -> Generator[list[msgspec.Raw], None, bool]:
         """Deliver what the pages of a block add. Returns True when nothing can follow."""
-        unproductive = False
+        unproductive = after_unsure = False
         for request in block.pages:
             page = self._answer(block, request)
             if not page.keys:
@@ -200,8 +200,8 @@ class PageReader:
             size = self._size_used(request, page)
             capped = page.size is None and len(page.rows) == self._largest_page < request.size
             if not self._continues(request, page):
-                if capped:
-                    self._learn_cap(len(page.rows))
+                if capped or after_unsure:
+                    self._learn_cap(self._largest_page)
                 self._widen(block, request)
                 return False
             self._misses = 0
@@ -225,7 +225,7 @@ class PageReader:
                 return True
             if size < request.size:
                 return False
-            unproductive = short and not added
+            unproductive, after_unsure = short and not added, not sure
             self._request_following(block)
         block.complete = True
         self._overlap = max(1, self._overlap // 2)

@@ -174,12 +174,16 @@ class AworkClient(TimeEntryOperations):
             return
         second = datetime.fromisoformat(newest.keys[0][:19]).replace(tzinfo=UTC)
         zone = self.config.extras.literal_timezone
-        found = self.count(
-            TIME_ENTRIES,
-            filterby=f"createdOn ge {datetime_literal(second, zone=zone)} and "
-            f"createdOn lt {datetime_literal(second + timedelta(seconds=1), zone=zone)}",
+        own_second = (
+            f"createdOn ge {datetime_literal(second, zone=zone)} and "
+            f"createdOn lt {datetime_literal(second + timedelta(seconds=1), zone=zone)}"
         )
-        if not found and self._still_there(newest.ids[0]):
+        found = self.session.get(
+            TIME_ENTRIES, {"page": 1, "pageSize": 1, "filterby": own_second}, parse=decode_page
+        ).keys
+        # Another entry may happen to lie where the literals were read wrongly.
+        wrong = bool(found) and found[0][:19] != newest.keys[0][:19]
+        if wrong or (not found and self._still_there(newest.ids[0])):
             raise AworkAssumptionError(
                 f"awork does not find its newest entry (created on {second:%Y-%m-%dT%H:%M:%SZ}) in its own second: it "
                 f"does not read datetime literals in {zone}. Set the connection extra literal_timezone to its zone."

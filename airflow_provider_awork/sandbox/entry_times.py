@@ -96,7 +96,7 @@ def _edge(form: EntryForm, edge: str, group: str, zone: tzinfo) -> _Edge:
         if moment is None:
             return _Edge(day, None)
         time.fromisoformat(moment)
-        ticks = parse_ticks(f"{day}T{moment}")
+        ticks = parse_ticks(f"{day}T{moment}{':00' if moment.count(':') == 1 else ''}")
     except ValueError as error:
         raise ApiError(400, "validation-failed", f"{name} or its time is unreadable: {error}.", field=name) from error
     return _Edge(day, ticks if group == "Utc" else _utc(ticks, zone))

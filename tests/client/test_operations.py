@@ -309,7 +309,14 @@ def test_another_project_drops_the_task(client: AworkClient, awork: Sandbox) -> 
     after = client.update_time_entry(before["id"], projectId=other["projectId"])
     assert after["projectId"] == other["projectId"] == after["project"]["id"]
     assert "taskId" not in after
-    assert client.update_time_entry(before["id"], projectId=None).keys().isdisjoint({"projectId", "project"})
+
+
+def test_no_project_drops_the_task_and_no_task_keeps_the_project(client: AworkClient, awork: Sandbox) -> None:
+    one, two = [entry for entry in awork.store.entries() if finished(entry)][:2]
+    without = client.update_time_entry(one["id"], projectId=None)
+    assert not {"projectId", "project", "taskId", "task"} & without.keys()
+    after = client.update_time_entry(two["id"], taskId=None)
+    assert (after["projectId"], "taskId" in after) == (two["projectId"], False)
 
 
 def test_another_task_brings_its_project(client: AworkClient, awork: Sandbox) -> None:

@@ -116,7 +116,18 @@ def awork_error(status: int, code: str) -> Answer:
         (400, "validation-failed", AworkValidationError),
         (400, "invalid-model", AworkValidationError),
         (400, "value-out-of-range", AworkValidationError),
+        (400, "date-dependency", AworkValidationError),
+        (400, "date-out-of-range", AworkValidationError),
         (400, "invalid-operation", AworkRequestError),
+        (400, "illegal-property-transition", AworkRequestError),
+        (400, "invalid-batch-operation", AworkRequestError),
+        (400, "duplication-violation", AworkRequestError),
+        (400, "already-exist-error", AworkRequestError),
+        (400, "entity-archived", AworkRequestError),
+        (400, "deactivated-user", AworkRequestError),
+        (400, "insufficient-subscription-level", AworkRequestError),
+        (400, "insufficient-seats", AworkRequestError),
+        (413, "request-body-too-large", AworkRequestError),
         (401, "workspaceid-missing", AworkAuthenticationError),
         (401, "unauthorized", AworkPermissionError),
         (403, "whatever", AworkPermissionError),
@@ -130,11 +141,26 @@ def test_a_refused_request_fails_at_once_with_all_that_awork_says(
     with pytest.raises(error_class) as caught:
         read(session_for(awork))
     error = caught.value
+    assert type(error) is error_class
     assert isinstance(error, AirflowFailException)
     assert (error.status, error.code, error.trace_id, error.details) == (status, code, "t-1", ("a detail",))
     assert error.validation_errors == ({"property": "Duration", "message": "is negative"},)
     for part in (str(status), code, "what happened", "a detail", "Duration: is negative", "t-1", "GET timeentries"):
         assert part in str(error)
+    assert len(awork.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "concurrency-violation"), (409, "database-commit"), (500, "server-error")]
+)
+def test_what_awork_asks_to_repeat_is_not_the_requests_fault(awork: Sandbox, status: int, code: str) -> None:
+    awork.faults.add(lambda request, store: awork_error(status, code))
+    with pytest.raises(AworkServerError) as caught:
+        session_for(awork).send("POST", "timeentries", json={})
+    error = caught.value
+    assert not isinstance(error, AirflowFailException)
+    assert (error.status, error.code, error.trace_id, error.details) == (status, code, "t-1", ("a detail",))
+    assert error.validation_errors == ({"property": "Duration", "message": "is negative"},)
     assert len(awork.requests) == 1
 
 

@@ -1,7 +1,7 @@
 """
 One export in a process of its own, for tests that kill it or start two at once.
 
-``python -m tests.scenarios.export_process '{"run_id": ..., "try_number": ..., "parameters": {...}}'`` says ``ready``,
+``python -m tests.scenarios.export_process '{"run_id": ..., "try_number": ..., "parameters": {...}}'`` says that it is ready,
 waits for a line on standard input, and exports. SIGTERM does what Airflow's task runner does: ``on_kill()``.
 """
 
@@ -22,28 +22,28 @@ from airflow.sdk import Context
 from airflow_provider_awork.extract import publish
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 
+READY = "ready to export"
 ROOT = Path(__file__).parents[2]
 
 
 class ExportProcess:
-    """A started export that waits until :meth:`go`; what it logs goes to a file."""
+    """An export that waits until :meth:`go`; what it logs goes to a file."""
 
     def __init__(self, log: Path, *, run_id: str, try_number: int = 1, **parameters: Any) -> None:
         self._log = log
         what = {"run_id": run_id, "try_number": try_number, "parameters": parameters}
         command = [sys.executable, "-m", "tests.scenarios.export_process", json.dumps(what)]
-        with log.open("wb") as stderr:
+        with log.open("wb") as output:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
+                command, cwd=ROOT, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, text=True
             )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n", self.log()
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     def go(self) -> None:
+        self.wait_for_log(READY)
         assert self._process.stdin is not None
         self._process.stdin.write("go\n")
         self._process.stdin.flush()
@@ -69,10 +69,8 @@ def main(run_id: str, try_number: int, parameters: dict[str, Any]) -> None:
     operator = AworkTimeEntriesToObjectStorageOperator(task_id="export", **parameters)
     assert operator._destination().fs
     signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
-    instance = SimpleNamespace(
-        dag_id="export", run_id=run_id, task_id="export", map_index=-1, try_number=try_number
-    )
-    print("ready", flush=True)
+    instance = SimpleNamespace(dag_id="export", run_id=run_id, task_id="export", map_index=-1, try_number=try_number)
+    print(READY, flush=True)
     sys.stdin.readline()
     operator.execute(cast(Context, {"ti": instance}))
 

@@ -27,9 +27,7 @@ def owner_of(destination: Destination) -> str:
     return str(manifest["run"]["owner"]["run_id"])
 
 
-def test_the_second_waits_for_the_first(
-    awork: Sandbox, destination: Destination, runs: list[ExportProcess]
-) -> None:
+def test_the_second_waits_for_the_first(awork: Sandbox, destination: Destination, runs: list[ExportProcess]) -> None:
     first, second = runs
     reading, go_on = Event(), Event()
 

@@ -1,0 +1,120 @@
+"""Entries that no document foresees: byte for byte in NDJSON, equal when read back from Parquet and CSV."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_provider_awork.sandbox import PrettyPrinted, Sandbox, every
+from tests.scenarios.runs import export, exported_lines, hook_for
+
+NOTES = [
+    "emoji \U0001f469\u200d\U0001f680 \ufe0f",
+    "NUL \x00 inside",
+    "CR LF \r\n and \n and \r",
+    "</script><b>",
+    "=1+1",
+    "+49 170 1234567",
+    '"quoted", and; separated',
+    "\u2028 line separator \u0085",
+    "x" * 1_000_000,
+    "",
+    " ",
+    "null",
+]
+
+
+def odd_texts(awork: Sandbox) -> list[str]:
+    entries = [awork.make_entry(note=note) for note in NOTES]
+    entries.append(awork.make_entry(resourceVersion=2**63 - 1, duration=2**40))
+    entries.append(awork.make_entry(newField={"deep": [1, {"x": None}]}, another=1.50))
+    entries.append(awork.make_entry(duration="not a number", isBillable="yes", project=7, user=[], breaks={}))
+    entries.append(awork.make_entry(project=None, task=None, user=None, typeOfWork=None, userId=None, note=None))
+    texts = [msgspec.json.encode(entry).decode() for entry in entries]
+    nulls = awork.make_entry(note=None)
+    texts.append(msgspec.json.encode({**nulls, "note": None, "taskId": None, "project": None}).decode())
+    spelt = msgspec.json.encode(awork.make_entry(note="@@")).decode()
+    texts.append(spelt.replace('"@@"', r'"\u00fc\/\ud83d\ude00"').replace('"duration":3600', '"duration" : 3.6e3'))
+    return texts
+
+
+@pytest.fixture(scope="module")
+def awork() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        sandbox.store.add(*odd_texts(sandbox))
+        yield sandbox
+
+
+def stored(awork: Sandbox) -> dict[str, dict[str, Any]]:
+    return {entry["id"]: entry for entry in awork.store.entries()}
+
+
+def test_ndjson_is_byte_for_byte(awork: Sandbox, tmp_path: Path) -> None:
+    export(hook_for(awork), tmp_path)
+    assert sorted(exported_lines(tmp_path)) == sorted(awork.store.texts().values())
+
+
+def test_ndjson_of_pretty_printed_bodies_is_one_line_each(awork: Sandbox, tmp_path: Path) -> None:
+    awork.faults.add(every(1, PrettyPrinted()))
+    export(hook_for(awork), tmp_path)
+    awork.faults.clear()
+    decoded = [msgspec.json.decode(line) for line in exported_lines(tmp_path)]
+    assert {entry["id"]: entry for entry in decoded} == stored(awork)
+
+
+def assert_equal(rows: dict[str, dict[str, Any]], entries: dict[str, dict[str, Any]]) -> None:
+    """The columns of plain texts, and that nothing unknown or of another type is lost."""
+    assert rows.keys() == entries.keys()
+    for entry_id, entry in entries.items():
+        row = rows[entry_id]
+        assert row["note"] == entry.get("note")
+        assert row["timezone"] == entry["timezone"]
+        assert int(row["resource_version"]) == entry["resourceVersion"]
+        extra = msgspec.json.decode(row["extra"]) if row["extra"] else {}
+        for key in ("newField", "another"):
+            assert extra.get(key) == entry.get(key)
+        if entry.get("duration") == "not a number":
+            assert {key: extra[key] for key in ("duration", "isBillable", "project", "user")} == {
+                "duration": "not a number",
+                "isBillable": "yes",
+                "project": 7,
+                "user": [],
+            }
+        else:
+            # 3.6e3 is no whole number as JSON spells it: it is kept as sent.
+            assert float(row["duration"] or extra["duration"]) == entry["duration"]
+
+
+def test_parquet_reads_back_equal(awork: Sandbox, tmp_path: Path) -> None:
+    export(hook_for(awork), tmp_path, file_format="parquet")
+    (file,) = tmp_path.glob("*.parquet")
+    assert_equal({row["id"]: row for row in pq.read_table(file).to_pylist()}, stored(awork))
+
+
+def read_csv(folder: Path) -> dict[str, dict[str, str]]:
+    (file,) = folder.glob("*.csv.gz")
+    csv.field_size_limit(10_000_000)
+    text = gzip.decompress(file.read_bytes()).decode()
+    return {row["id"]: row for row in csv.DictReader(io.StringIO(text, newline=""))}
+
+
+def test_csv_reads_back_equal(awork: Sandbox, tmp_path: Path) -> None:
+    export(hook_for(awork), tmp_path, file_format="csv")
+    # A reader of csv cannot tell an absent text from an empty one, which is quoted in the file.
+    entries = {entry_id: {**entry, "note": entry.get("note") or ""} for entry_id, entry in stored(awork).items()}
+    assert_equal(read_csv(tmp_path), entries)
+
+
+def test_the_formula_guard_is_an_option(awork: Sandbox, tmp_path: Path) -> None:
+    export(hook_for(awork), tmp_path, file_format="csv", csv_formula_guard=True)
+    notes = {row["note"] for row in read_csv(tmp_path).values()}
+    assert {"'=1+1", "'+49 170 1234567"} <= notes
+    assert not [note for note in notes if note.startswith(("=", "+"))]
