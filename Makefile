@@ -1,11 +1,12 @@
 # `make demo` and `make test` do everything on a machine with python3 (3.11 or newer), make and a package index.
 
 PYTHON := .venv/bin/python
+AZURITE := .azurite/node_modules/.bin/azurite-blob
 
 # What the caller has active must not leak in.
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
-.PHONY: help demo test test-matrix bench lint docs setup constraints clean
+.PHONY: help demo test azurite test-matrix bench lint docs setup constraints clean
 
 help:
 	@echo "make demo         run the daily export against a local awork, with real Airflow"
@@ -20,8 +21,17 @@ help:
 demo: setup
 	@$(PYTHON) demo/run.py
 
-test: lint
-	@$(PYTHON) -m pytest
+test: lint azurite
+	@$(PYTHON) -m pytest -n 2 --dist loadfile
+
+# The Azure emulator is a Node program; without it the Azure tests are skipped and say so.
+azurite: $(AZURITE)
+$(AZURITE):
+	@if command -v npm >/dev/null; then \
+		echo "Installing azurite into .azurite" && npm install --prefix .azurite --no-audit --no-fund --silent azurite@3.37.0; \
+	else \
+		echo "npm is not there, so the Azure tests are skipped"; \
+	fi
 
 test-matrix: setup
 	@scripts/test_matrix
@@ -46,4 +56,4 @@ constraints: setup
 	@scripts/pin_constraints
 
 clean:
-	rm -rf .venv .venv-matrix .hypothesis .mypy_cache .pytest_cache .ruff_cache build demo-output dist
+	rm -rf .azurite .venv .venv-matrix .hypothesis .mypy_cache .pytest_cache .ruff_cache build demo-output dist

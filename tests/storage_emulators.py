@@ -280,9 +280,7 @@ def run_azure_emulator(*, conn_id: str = "azure_emulator") -> Iterator[AzureEmul
         return f"DefaultEndpointsProtocol=http;AccountName=tests;AccountKey={key};{endpoint};"
 
     with _azurite(port, key), run_storage_proxy(port) as proxy:
-        environment = _connection(
-            conn_id, conn_type="wasb", extra={"connection_string": connection_string(proxy.port)}
-        )
+        environment = _connection(conn_id, conn_type="wasb", extra={"connection_string": connection_string(proxy.port)})
         with mock.patch.dict(os.environ, environment):
             yield AzureEmulator(
                 connection_string=connection_string(port), proxy=proxy, conn_id=conn_id, environment=environment

@@ -10,7 +10,8 @@ must overlap, and are stitched where they do:
 * A page *continues* the frontier if it has a delivered row or starts at an earlier ``createdOn``. Then its rows after
   the frontier are the next ones; otherwise something may lie between, and the page is thrown away.
 * Pages of a *block* are requested together, each a little smaller than the one before (1000, 999, 998 ... rows):
-  page k then starts k-1 rows before its neighbour ends. A page that does not continue makes this overlap larger.
+  page k then starts k-1 rows before its neighbour ends. A page that does not continue makes this overlap larger, and
+  the next block start further back and be short.
 * After a block, and after a page that does not continue, reading starts anew with ``createdOn ge <second of the
   frontier>``, the *anchor*: positions are small there, and changes in older rows move nothing. A burst of rows in one
   second is left only when it is exhausted: the anchor stays, the page numbers go on.
@@ -163,6 +164,8 @@ class PageReader:
         self._reach_back = 1
         self._short_pages = 0
         self._fruitless = 0
+        # How many answers may be in flight or wait to be read: a page is megabytes.
+        self._ahead = min(4, concurrency + 1)
         # Delivered rows that a later page may bring back, oldest first: key by id.
         self._recent: dict[str, str] = {}
 
@@ -466,15 +469,18 @@ class PageReader:
 
     def _answer(self, block: _Block, request: PageRequest) -> Page:
         self._send(block)
-        page = block.answers[request].result()
+        answer = block.answers[request]
+        if not answer.done():  # rows are used up faster than they come
+            self._ahead = min(2 * self._ahead, self._concurrency + 1)
+        page = answer.result()
         del block.answers[request]
         self._send(block)
         return page
 
     def _send(self, block: _Block) -> None:
-        """Send what is wanted, in order, without holding more answers than a little over what is in flight."""
+        """Send what is wanted, in order: as far ahead as it takes not to wait for answers, and no further."""
         chain = [each for each in (block, block.following) if each]
-        room = self._concurrency + 2 - sum(len(each.answers) for each in chain)
+        room = self._ahead - sum(len(each.answers) for each in chain)
         for each in chain:
             while each.unsent and room > 0:
                 request = each.unsent.pop(0)

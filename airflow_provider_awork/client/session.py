@@ -7,6 +7,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from mmap import mmap
 from typing import Any, TypeVar
 
 import msgspec
@@ -38,6 +39,9 @@ T = TypeVar("T")
 
 USER_AGENT = f"airflow-provider-awork/{__version__} python/{platform.python_version()}"
 CHUNK_BYTES = 1 << 18
+# A body is read into memory of its own, which goes back to the system with the last row that is taken from it; malloc
+# would keep the megabytes of all pages in flight. Memory that is not written to costs nothing.
+FIRST_BUFFER_BYTES = 1 << 23
 MOST_CONNECTIONS = 50
 
 TRANSIENT_CODES = {"server-error", "concurrency-violation", "database-commit"}
@@ -78,7 +82,7 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes | bytearray
+    body: bytes | memoryview
 
 
 def decode_json(answer: Answer) -> Any:
@@ -86,7 +90,7 @@ def decode_json(answer: Answer) -> Any:
     return decode_body(msgspec.json.decode, answer) if answer.body else None
 
 
-def decode_body(decode: Callable[[bytes | bytearray], T], answer: Answer) -> T:
+def decode_body(decode: Callable[[bytes | memoryview], T], answer: Answer) -> T:
     """
     Decode a body.
 
@@ -208,16 +212,20 @@ class AworkSession:
             raise AworkTransportError(f"{method} {path}: {self._cause(error)}") from None
         return answer.status, answer
 
-    def _read(self, response: requests.Response) -> bytearray:
+    def _read(self, response: requests.Response) -> memoryview:
         """Read the whole body; urllib3 checks Content-Length and the encoding."""
         deadline = time.monotonic() + self.config.extras.read_timeout * self._retry.body_factor
-        body = bytearray()  # joining pieces would hold them twice, in each of the requests in flight
+        body, length = mmap(-1, FIRST_BUFFER_BYTES), 0
         # Not stream(): it waits for whole chunks, and a body that trickles in would never meet the deadline.
         while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
-            body += chunk
+            if length + len(chunk) > len(body):
+                smaller, body = body, mmap(-1, 2 * (length + len(chunk)))
+                body.write(memoryview(smaller)[:length])
+            body[length : length + len(chunk)] = chunk
+            length += len(chunk)
             if time.monotonic() > deadline:
                 raise TimeoutError("the body comes too slowly")
-        return body
+        return memoryview(body)[:length]
 
     def _cause(self, error: Exception) -> str:
         text = f"{type(error).__name__}: {error}"

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import logging
@@ -70,6 +71,8 @@ _MARKER_SCHEMA_VERSION = 1
 _LONGEST_HEARTBEAT = 60.0  # seconds
 _LONGEST_POLL = 5.0  # seconds
 _LOCK_PATIENCE = 30.0  # seconds; a lock on the local marker is held for one fsync
+_SPOOL_PREFIX = "awork-spool-"
+_SPOOL_MIN_AGE = 60.0  # seconds
 _STORAGE_ATTEMPTS = 4
 _STORAGE_WAIT = tenacity.wait_exponential(multiplier=0.5, max=8) + tenacity.wait_random(max=1)
 
@@ -578,17 +581,51 @@ def spool_folder(base: Path | None = None) -> Iterator[Path]:
     """
     Give a fresh private folder for files on their way to the destination; it is removed at the end.
 
+    Folders beside it that killed runs of this user left behind are removed too.
+
     :param base: where to make it; default is Python's ``tempfile.gettempdir()``.
     :raises AworkConfigError: ``base`` is not a folder that can be written.
     """
+    base = base or Path(tempfile.gettempdir())
     try:
-        folder = tempfile.TemporaryDirectory(prefix="awork-spool-", dir=base, ignore_cleanup_errors=True)
+        folder = tempfile.TemporaryDirectory(prefix=_SPOOL_PREFIX, dir=base, ignore_cleanup_errors=True)
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise AworkConfigError(
             f"spool folder {str(base)!r}: pass a folder that this worker can write ({error})"
         ) from error
-    with folder as name:
+    with folder as name, _locked(Path(name)):
+        _remove_abandoned_spools(base)
         yield Path(name)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a lock that ends with the process, however it ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_abandoned_spools(base: Path) -> None:
+    for folder in base.glob(f"{_SPOOL_PREFIX}*"):
+        # A young folder may belong to a run that has not locked it yet.
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime > _SPOOL_MIN_AGE and _is_abandoned(folder):
+                log.info("Removing %s, which a killed run left behind", folder)
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its run lives
+        return os.fstat(descriptor).st_uid == os.getuid()
+    finally:
+        os.close(descriptor)
 
 
 def check_spool_space(folder: Path, needed_bytes: int) -> None:

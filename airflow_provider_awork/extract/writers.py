@@ -29,10 +29,10 @@ from airflow_provider_awork.extract.model import COLUMNS, ColumnType, RawEntry, 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BLOCK_ROWS = 500
+BLOCK_ROWS = 250
 BLOCK_BYTES = 4_000_000
-ROW_GROUP_ROWS = 10_000
-ROW_GROUP_BYTES = 32_000_000
+ROW_GROUP_ROWS = 5_000
+ROW_GROUP_BYTES = 16_000_000
 BLOCKS_AHEAD = 4
 
 # By measurement: gzip's higher levels take longer than fetching; zstd 3 takes a third of the time of gzip 1 for half

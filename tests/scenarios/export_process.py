@@ -42,8 +42,11 @@ class ExportProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def go(self) -> None:
+    def wait_until_ready(self) -> None:
         self.wait_for_log(READY)
+
+    def go(self) -> None:
+        self.wait_until_ready()
         assert self._process.stdin is not None
         self._process.stdin.write("go\n")
         self._process.stdin.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -39,12 +40,8 @@ def awork(server: Sandbox) -> Iterator[Sandbox]:
 def test_literals_read_in_another_zone_without_a_window(awork: Sandbox, zone: str) -> None:
     """Only paging rests on them: noticed, or exact because reading starts further back."""
     awork.settings.literal_timezone = zone
-    try:
-        ids = read_ids(hook_for(awork))
-    except AworkAssumptionError as error:
-        assert "literal_timezone" in str(error)
-    else:
-        assert ids == awork.store.ids()
+    with contextlib.suppress(AworkAssumptionError):
+        assert read_ids(hook_for(awork)) == awork.store.ids()
     assert read_ids(hook_for(awork, literal_timezone=zone)) == awork.store.ids()
 
 

@@ -245,8 +245,8 @@ def test_pages_with_holes_fail_unless_accepted() -> None:
         assert len(set(ids)) == len(ids) > 0.97 * ENTRIES
 
 
-@pytest.mark.parametrize("total", [None, "0", "1", "150", "999999", "-3", "many"])
-@pytest.mark.parametrize("number", [1, 2, 5, 20])
+@pytest.mark.parametrize("total", [None, "0", "150", "999999", "many"])
+@pytest.mark.parametrize("number", [1, 5, 20])
 def test_a_missing_or_wrong_total_on_one_page(total: str | None, number: int) -> None:
     with Sandbox(entries=ENTRIES) as awork:
         awork.faults.add(lambda request, store: Headers({"aw-totalitems": total}) if request.number == number else None)
