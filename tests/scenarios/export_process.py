@@ -2,8 +2,7 @@
 One export in a process of its own, for tests that kill it or start two at once.
 
 ``python -m tests.scenarios.export_process '{"run_id": ..., "try_number": ..., "parameters": {...}}'`` says that it is
-ready,
-waits for a line on standard input, and exports. SIGTERM does what Airflow's task runner does: ``on_kill()``.
+ready, waits for a line on standard input, and exports. SIGTERM does what Airflow's task runner does: ``on_kill()``.
 """
 
 from __future__ import annotations
