@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,12 @@ from tests import airflow_environment
 airflow_environment.isolate()
 
 from tests.storage_emulators import S3Emulator, run_s3_emulator  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _deprecated_use_is_an_error() -> None:
+    """The package may use nothing that Airflow or Python deprecates; Airflow's own old names are not ours to mend."""
+    warnings.filterwarnings("error", category=DeprecationWarning, module=r"airflow_provider_awork(\.|$)")
 
 
 @pytest.fixture(scope="session")

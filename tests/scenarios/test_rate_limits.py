@@ -43,7 +43,6 @@ def in_seconds(seconds: float) -> str:
         ({"ratelimit-reset": "1", "retry-after": "0"}, MAX_WAIT, "ratelimit-reset"),
         ({}, MAX_WAIT, "no time given"),
     ],
-    ids=str,
 )
 def test_a_429_waits_what_the_server_says_within_the_bound_and_says_so(
     headers: dict[str, str], waited: float, source: str, caplog: pytest.LogCaptureFixture
