@@ -25,6 +25,7 @@ def impatient_storage_clients(monkeypatch: pytest.MonkeyPatch, no_wait_between_t
     """Let the clients of the stores try as often as ever, without their waits of up to a minute."""
     import gcsfs.retry
     import s3fs.core
+    from aiobotocore.endpoint import AioEndpoint
     from azure.storage.blob._shared.policies_async import AsyncStorageRetryPolicy
 
     async def no_sleep(*_: Any, **__: Any) -> None:
@@ -32,6 +33,7 @@ def impatient_storage_clients(monkeypatch: pytest.MonkeyPatch, no_wait_between_t
 
     for module in (gcsfs.retry, s3fs.core):
         monkeypatch.setattr(module, "asyncio", _AsyncioWithoutSleep(module.asyncio, no_sleep))
+    monkeypatch.setattr(AioEndpoint, "_sleep", no_sleep)
     monkeypatch.setattr(AsyncStorageRetryPolicy, "sleep", no_sleep)
 
 
