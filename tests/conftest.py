@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 
@@ -11,6 +12,8 @@ from tests import airflow_environment
 
 # Airflow reads its settings when it is first imported, so they come before any import of Airflow or of the package.
 airflow_environment.isolate()
+# gcsfs reads this when it is imported; without it, it asks for the kind of a bucket by gRPC, which no emulator speaks.
+os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 
 from tests.storage_emulators import S3Emulator, run_s3_emulator  # noqa: E402
 
