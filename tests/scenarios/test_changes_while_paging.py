@@ -257,7 +257,7 @@ def test_a_missing_or_wrong_total_on_one_page(total: str | None, number: int) ->
 
 @pytest.mark.parametrize("total_header", [True, False])
 @pytest.mark.parametrize("page_size_header", [True, False])
-@pytest.mark.parametrize("cap", [90])
+@pytest.mark.parametrize("cap", [90, 33])
 @pytest.mark.parametrize("change", [None, *CHANGES[1:]])
 def test_a_lower_cap_of_pages(change: Change | None, cap: int, page_size_header: bool, total_header: bool) -> None:
     with Sandbox(
@@ -267,7 +267,15 @@ def test_a_lower_cap_of_pages(change: Change | None, cap: int, page_size_header:
         if change:
             # Without totals, a list that grows with each look at it has no end.
             entries.before_every_page(change, at_most=40)
-        entries.assert_exact(read_ids(hook_for(awork)))
+        try:
+            ids = read_ids(hook_for(awork))
+        except AworkPagingError as error:
+            # Small pages that tell neither their size nor a total give nothing to find the way back by.
+            unknowable = change and cap == 33 and not page_size_header and not total_header
+            if not unknowable or "Run again" not in str(error):
+                raise
+            return
+        entries.assert_exact(ids)
 
 
 def test_answers_out_of_order() -> None:
