@@ -42,7 +42,11 @@ class AworkAssumptionError(AworkPagingError, AirflowFailException):
 
 
 class AworkPublishError(AworkError):
-    """Files could not be published; the destination still holds what it held before."""
+    """Files could not be published; the destination holds what it held before, if the message does not say else."""
+
+
+class AworkDestinationError(AworkPublishError, AirflowFailException):
+    """The destination cannot be written at all (no such bucket, no rights), so another try is pointless."""
 
 
 class AworkDestinationBusyError(AworkPublishError):

@@ -41,8 +41,7 @@ def resolve_window(
 
     start, end = start or None, end or None
     if field is None:
-        if start or end:
-            raise AworkConfigError("window_start and window_end need window_field: say which field they bound")
+        Window.of(field=None, start=start, end=end)  # refuses bounds without a field
         return None
     if start or end:
         if not (start and end):

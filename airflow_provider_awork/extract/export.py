@@ -52,7 +52,7 @@ def export_rows(
         csv_formula_guard=csv_formula_guard,
     ) as writer:
         for rows in reader:
-            if progress.lines == 0:
+            if reader.rows == len(rows):
                 _check_space(reader, spool, file_format, compression, max_rows_per_file)
             for part in writer.write(rows):
                 publisher.put(part)
@@ -74,14 +74,12 @@ class _Progress:
     """One line in the log every few seconds: rows of total, requests, rate, waits, time to go."""
 
     def __init__(self, reader: PageReader, session: AworkSession) -> None:
-        self.lines = 0
         self._reader = reader
         self._session = session
         self._started = self._told = time.monotonic()
 
     def tell(self) -> None:
         now = time.monotonic()
-        self.lines += 1
         if now - self._told < PROGRESS_SECONDS:
             return
         self._told = now

@@ -49,11 +49,11 @@ from airflow_provider_awork import __version__
 from airflow_provider_awork.exceptions import (
     AworkConfigError,
     AworkDestinationBusyError,
+    AworkDestinationError,
     AworkError,
     AworkMissingExtraError,
     AworkPublishError,
 )
-from airflow_provider_awork.version_compat import AirflowFailException
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -89,10 +89,6 @@ _NotedName = Annotated[str, msgspec.Meta(pattern=r"^(part-|\.part-|\._manifest)[
 
 _Change = Callable[[bytes | None], bytes | None]
 _T = TypeVar("_T")
-
-
-class AworkDestinationError(AworkPublishError, AirflowFailException):
-    """The destination cannot be written at all (no such bucket, no rights), so another try is pointless."""
 
 
 @dataclass(frozen=True, kw_only=True)
