@@ -9,12 +9,15 @@ so that Airflow fails the task at once, wherever the error is raised: in an oper
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from airflow_provider_awork.version_compat import (
     AirflowException,
     AirflowFailException,
     AirflowOptionalProviderFeatureException,
 )
+
+SHOWN_IDS = 5
 
 
 class AworkError(AirflowException):
@@ -59,6 +62,33 @@ class AworkEmptyError(AworkError, AirflowFailException):
 
 class AworkTooLargeError(AworkError, AirflowFailException):
     """More entries than an XCom should carry; the message names the transfer operator."""
+
+
+class BatchOutcome(Protocol):
+    """What became of each time entry of a batch; the client's ``BatchResult`` and the operator's ``BatchReport``."""
+
+    def failures(self) -> Mapping[str, Sequence[str]]:
+        """The ids that are not as asked, by kind, without empty kinds."""
+
+
+class AworkBatchError(AworkError, AirflowFailException):
+    """
+    Some time entries of a batch are not as asked; the message has counts and the first ids of each kind.
+
+    :param description: what was asked for, and how far it came.
+    :param failures: the ids that are not as asked, by kind.
+    :param result: what became of all of them.
+    """
+
+    def __init__(self, description: str, *, failures: Mapping[str, Sequence[str]], result: BatchOutcome) -> None:
+        self.failures = {kind: tuple(ids) for kind, ids in failures.items()}
+        self.result = result
+        kinds = (f"{kind}: {len(ids)} ({_first(ids)})" for kind, ids in self.failures.items())
+        super().__init__("; ".join([description, *kinds]))
+
+
+def _first(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:SHOWN_IDS]) + (", ..." if len(ids) > SHOWN_IDS else "")
 
 
 class AworkApiError(AworkError):

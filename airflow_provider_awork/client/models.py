@@ -8,13 +8,11 @@ from typing import Literal, NotRequired, TypedDict, get_args
 
 import msgspec
 
-from airflow_provider_awork.exceptions import AworkRequestError
+from airflow_provider_awork.exceptions import AworkBatchError
 
 BatchOperation = Literal["delete", "setTypeOfWork", "setIsBillable", "setIsBilled", "setProject", "setTask", "setUser"]
 BATCH_OPERATIONS: tuple[str, ...] = get_args(BatchOperation)
 """What ``POST /timeentries/batch/{operation}`` can do."""
-
-SHOWN_IDS = 5
 
 
 class _CommonFields(TypedDict, total=False):
@@ -107,24 +105,16 @@ class BatchResult(msgspec.Struct, frozen=True, kw_only=True):
         Make sure that every entry is as asked.
 
         :param tolerate_not_found: entries that are gone do not count as failures.
-        :raises AworkRequestError: some are not; the message has counts and the first ids of each kind.
+        :raises AworkBatchError: some are not; the message has counts and the first ids of each kind.
         """
         failures = self.failures(tolerate_not_found=tolerate_not_found)
-        if not failures:
-            return
-        failed = sum(map(len, failures.values()))
-        raise AworkRequestError(
-            status=207,
-            code=None,
-            description=f"{failed} time entries are not as asked, {len(self.ok)} are",
-            method="POST",
-            path=f"timeentries/batch/{self.operation}",
-            details=[f"{kind}: {len(ids)} ({_first(ids)})" for kind, ids in failures.items()],
-        )
-
-
-def _first(ids: Sequence[str]) -> str:
-    return ", ".join(ids[:SHOWN_IDS]) + (", ..." if len(ids) > SHOWN_IDS else "")
+        if failures:
+            failed = sum(map(len, failures.values()))
+            raise AworkBatchError(
+                f"{self.operation}: {failed} time entries are not as asked, {len(self.ok)} are",
+                failures=failures,
+                result=self,
+            )
 
 
 class _Ids(msgspec.Struct):

@@ -18,6 +18,7 @@ from airflow_provider_awork.client.rate_limit import RateLimiter
 from airflow_provider_awork.client.session import AworkSession, RetryRules
 from airflow_provider_awork.client.time_entries import AworkClient
 from airflow_provider_awork.exceptions import (
+    AworkBatchError,
     AworkConfigError,
     AworkNotFoundError,
     AworkPermissionError,
@@ -386,7 +387,9 @@ def test_a_batch_says_what_became_of_each_id(client: AworkClient, awork: Sandbox
     assert sent(awork) == {"timeEntryIds": [*ids, MISSING], "isBilled": True}
     assert all(stored(awork, each)["isBilled"] for each in ids)
     result.raise_for_failures(tolerate_not_found=True)
-    with pytest.raises(AworkRequestError, match=f"1 time entries are not as asked, 3 are; not found: 1 .{MISSING}"):
+    with pytest.raises(
+        AworkBatchError, match=f"setIsBilled: 1 time entries are not as asked, 3 are; not found: 1 .{MISSING}"
+    ):
         result.raise_for_failures()
 
 
@@ -407,14 +410,16 @@ def test_require_all_changes_all_or_none(client: AworkClient, awork: Sandbox) ->
     result = client.batch_time_entries("setIsBilled", [*ids, MISSING], value=True, require_all=True)
     assert awork.store.texts() == before
     assert (result.ok, result.not_found, result.unreported) == ((), (MISSING,), tuple(ids))
-    with pytest.raises(AworkRequestError, match="unreported: 3"):
+    with pytest.raises(AworkBatchError, match="unreported: 3") as caught:
         result.raise_for_failures(tolerate_not_found=True)
+    assert caught.value.result is result
+    assert caught.value.failures == {"unreported": tuple(ids)}
     assert client.batch_time_entries("setIsBilled", ids, value=True, require_all=True).ok == tuple(ids)
 
 
 def test_many_failures_are_counted_and_the_first_named(client: AworkClient) -> None:
     ids = [f"00000000-0000-4000-8000-{number:012}" for number in range(30)]
-    with pytest.raises(AworkRequestError) as caught:
+    with pytest.raises(AworkBatchError) as caught:
         client.batch_time_entries("delete", ids).raise_for_failures()
     assert "not found: 30" in str(caught.value)
     assert ids[4] in str(caught.value)
