@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_provider_awork.extract.model import TIME_ENTRY, RowModel
 from airflow_provider_awork.extract.publish import check_spool_space
 from airflow_provider_awork.extract.writers import open_parts
 
@@ -29,6 +30,7 @@ def export_rows(
     *,
     session: AworkSession,
     spool: Path,
+    model: RowModel = TIME_ENTRY,
     file_format: str,
     compression: str | None,
     max_rows_per_file: int | None,
@@ -41,11 +43,13 @@ def export_rows(
     :param publisher: an entered publisher.
     :param session: for requests and waits in the progress lines.
     :param spool: local folder for parts on their way.
+    :param model: what the rows are.
     :return: how often each unknown field was seen.
     """
     progress = _Progress(reader, session)
     with open_parts(
         spool,
+        model=model,
         file_format=file_format,
         compression=compression,
         max_rows_per_file=max_rows_per_file,

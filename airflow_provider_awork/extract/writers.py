@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, Self, cas
 import msgspec
 
 from airflow_provider_awork.exceptions import AworkConfigError, AworkMissingExtraError
-from airflow_provider_awork.extract.model import COLUMNS, ColumnType, RawEntry, arrow_schema, to_arrow, to_texts
+from airflow_provider_awork.extract.model import TIME_ENTRY, ColumnType, RawEntry, RowModel
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -130,6 +130,7 @@ def check_format(file_format: str, compression: str | None = None) -> OutputForm
 def open_parts(
     folder: Path,
     *,
+    model: RowModel = TIME_ENTRY,
     file_format: str,
     compression: str | None = None,
     max_rows_per_file: int | None = None,
@@ -139,6 +140,7 @@ def open_parts(
     Open a writer of part files.
 
     :param folder: existing local folder for the files.
+    :param model: what the rows are; NDJSON takes any.
     :param file_format: as in ``check_format``.
     :param compression: as in ``check_format``.
     :param max_rows_per_file: rows after which a new file starts; None for one file.
@@ -153,7 +155,9 @@ def open_parts(
         )
     if csv_formula_guard and output.file_format is not FileFormat.CSV:
         raise AworkConfigError(f"csv_formula_guard: only for csv files, and file_format is {output.file_format}")
-    return PartWriter(folder, output, max_rows_per_file=max_rows_per_file, csv_formula_guard=csv_formula_guard)
+    return PartWriter(
+        folder, output, model=model, max_rows_per_file=max_rows_per_file, csv_formula_guard=csv_formula_guard
+    )
 
 
 class PartWriter:
@@ -165,11 +169,18 @@ class PartWriter:
     """
 
     def __init__(
-        self, folder: Path, output: OutputFormat, *, max_rows_per_file: int | None, csv_formula_guard: bool
+        self,
+        folder: Path,
+        output: OutputFormat,
+        *,
+        model: RowModel,
+        max_rows_per_file: int | None,
+        csv_formula_guard: bool,
     ) -> None:
         self.unknown_fields: Counter[str] = Counter()
         self._folder = folder
         self._output = output
+        self._model = model
         self._max_rows = max_rows_per_file
         self._csv_formula_guard = csv_formula_guard
         self._background = _Background()
@@ -257,10 +268,10 @@ class PartWriter:
     def _encoder(self, sink: _HashedFile) -> _Encoder:
         file_format, compression = self._output
         if file_format is FileFormat.PARQUET:
-            return _ParquetEncoder(sink, compression, self.unknown_fields)
+            return _ParquetEncoder(sink, compression, self._model, self.unknown_fields)
         stream = _compressed(sink, compression)
         if file_format is FileFormat.CSV:
-            return _CsvEncoder(stream, self.unknown_fields, formula_guard=self._csv_formula_guard)
+            return _CsvEncoder(stream, self._model, self.unknown_fields, formula_guard=self._csv_formula_guard)
         return _NdjsonEncoder(stream)
 
     def _finish_full_file(self) -> list[Part]:
@@ -402,16 +413,16 @@ class _NdjsonEncoder:
 class _CsvEncoder:
     """RFC 4180 with a header, UTF-8. Null is an empty cell, an empty text is ``""``."""
 
-    def __init__(self, stream: BinaryIO, unknown_fields: Counter[str], *, formula_guard: bool) -> None:
+    def __init__(self, stream: BinaryIO, model: RowModel, unknown_fields: Counter[str], *, formula_guard: bool) -> None:
         self._stream = stream
+        self._model = model
         self._unknown_fields = unknown_fields
-        self._formula_guard = formula_guard
-        self._header = ",".join(column.name for column in COLUMNS) + "\r\n"
+        self._guarded_columns = [c.name for c in model.columns if c.type is ColumnType.TEXT] if formula_guard else []
+        self._header = ",".join(column.name for column in model.columns) + "\r\n"
 
     def encode(self, entries: Sequence[RawEntry]) -> bytes:
-        texts = to_texts(_on_one_line(entries), self._unknown_fields)
-        if self._formula_guard:
-            texts |= {name: _guarded(texts[name]) for name in _TEXT_COLUMNS}
+        texts = self._model.to_texts(_on_one_line(entries), self._unknown_fields)
+        texts |= {name: _guarded(texts[name]) for name in self._guarded_columns}
         rows = zip(*map(_csv_cells, texts.values()), strict=True)
         header, self._header = self._header, ""
         return (header + "".join(f"{','.join(row)}\r\n" for row in rows)).encode()
@@ -424,17 +435,21 @@ class _CsvEncoder:
 
 
 class _ParquetEncoder:
-    def __init__(self, sink: _HashedFile, compression: Compression, unknown_fields: Counter[str]) -> None:
+    def __init__(
+        self, sink: _HashedFile, compression: Compression, model: RowModel, unknown_fields: Counter[str]
+    ) -> None:
         import pyarrow.parquet as pq
 
+        self._model = model
         self._unknown_fields = unknown_fields
         self._row_group: list[pa.RecordBatch] = []
+        repeating = [c.name for c in model.columns if c.type is ColumnType.TEXT and c.name not in model.distinct]
         self._writer = pq.ParquetWriter(
-            sink, arrow_schema(), compression=compression.value, use_dictionary=_REPEATING_COLUMNS
+            sink, model.arrow_schema, compression=compression.value, use_dictionary=repeating
         )
 
     def encode(self, entries: Sequence[RawEntry]) -> pa.RecordBatch:
-        return to_arrow(_on_one_line(entries), self._unknown_fields)
+        return self._model.to_arrow(_on_one_line(entries), self._unknown_fields)
 
     def write(self, encoded: pa.RecordBatch) -> None:
         self._row_group.append(encoded)
@@ -456,16 +471,6 @@ class _ParquetEncoder:
             self._writer.write_table(table, row_group_size=table.num_rows)
 
 
-_TEXT_COLUMNS = [column.name for column in COLUMNS if column.type is ColumnType.TEXT]
-# Texts that hardly repeat gain nothing from a dictionary.
-_DISTINCT_COLUMNS = {
-    "id",
-    "note",
-    "created_on",
-    "updated_on",
-    *(f"{e}_time_{z}" for e in ("start", "end") for z in ("utc", "local")),
-}
-_REPEATING_COLUMNS = [name for name in _TEXT_COLUMNS if name not in _DISTINCT_COLUMNS]
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 

@@ -260,11 +260,11 @@ class AworkTimeEntriesToObjectStorageOperator(BaseOperator):
 
 def columns_of(file_format: str) -> list[dict[str, str]] | None:
     """Names and types of the columns for the manifest; None for NDJSON, which has none."""
-    from airflow_provider_awork.extract.model import COLUMNS
+    from airflow_provider_awork.extract.model import TIME_ENTRY
 
     if file_format == "ndjson":
         return None
-    return [{"name": column.name, "type": column.type.value} for column in COLUMNS]
+    return [{"name": column.name, "type": column.type.value} for column in TIME_ENTRY.columns]
 
 
 def summary_of(manifest: dict[str, Any], destination: str) -> dict[str, Any]:

@@ -16,17 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_awork.exceptions import AworkTransportError
-from airflow_provider_awork.extract.model import (
-    COLUMNS,
-    DERIVED,
-    Column,
-    ColumnType,
-    arrow_schema,
-    columns_markdown,
-    decode,
-    to_arrow,
-    to_texts,
-)
+from airflow_provider_awork.extract.model import DERIVED, TIME_ENTRY, Column, ColumnType
 from tests.extract.entries import Entry, make_entries, page, raw, raw_entries, split, split_instant
 
 OPENAPI = Path(os.environ.get("AWORK_OPENAPI") or Path(__file__).parents[3] / "shared/awork/openapi-v1-subset.json")
@@ -47,8 +37,8 @@ def values_of(entry: Entry | bytes) -> tuple[dict[str, Any], Counter[str]]:
     """The columns of one entry, and its unknown fields."""
     unknown_fields: Counter[str] = Counter()
     entries = split(b"[" + entry + b"]") if isinstance(entry, bytes) else raw(entry)
-    values = decode(entries, unknown_fields)
-    assert list(values) == [column.name for column in COLUMNS]
+    values = TIME_ENTRY.decode(entries, unknown_fields)
+    assert list(values) == [column.name for column in TIME_ENTRY.columns]
     return {name: value for name, (value,) in values.items()}, unknown_fields
 
 
@@ -74,7 +64,7 @@ def openapi_leaves(schema: str, prefix: str = "") -> Iterator[tuple[str, ColumnT
 
 @needs_openapi
 def test_columns_are_the_leaves_of_the_official_model() -> None:
-    assert {c.path: c.type for c in COLUMNS if c.path != DERIVED} == dict(openapi_leaves("TimeTracking"))
+    assert {c.path: c.type for c in TIME_ENTRY.columns if c.path != DERIVED} == dict(openapi_leaves("TimeTracking"))
 
 
 def snake_case(path: str) -> str:
@@ -82,8 +72,8 @@ def snake_case(path: str) -> str:
 
 
 def test_names_are_the_paths_in_snake_case() -> None:
-    paths = {column.path for column in COLUMNS}
-    for column in COLUMNS:
+    paths = {column.path for column in TIME_ENTRY.columns}
+    for column in TIME_ENTRY.columns:
         owner = column.path.removesuffix(".id")
         if f"{owner}Id" in paths and owner != column.path and owner != "task.parentTask":
             assert column.name == f"{snake_case(owner)}_nested_id"
@@ -92,22 +82,22 @@ def test_names_are_the_paths_in_snake_case() -> None:
 
 
 def test_names_are_unique_and_derived_columns_come_last() -> None:
-    assert len({column.name for column in COLUMNS}) == len(COLUMNS)
-    derived = [column.name for column in COLUMNS if column.path == DERIVED]
-    assert [column.name for column in COLUMNS[-len(derived) :]] == derived
+    assert len({column.name for column in TIME_ENTRY.columns}) == len(TIME_ENTRY.columns)
+    derived = [column.name for column in TIME_ENTRY.columns if column.path == DERIVED]
+    assert [column.name for column in TIME_ENTRY.columns[-len(derived) :]] == derived
     assert derived[-1] == "extra"
 
 
 def test_columns_are_only_ever_appended() -> None:
     """Readers put files of different versions together by position, so what was released stays where it was."""
-    names = [column.name for column in COLUMNS]
+    names = [column.name for column in TIME_ENTRY.columns]
     assert (names.index("id"), names.index("duration"), names.index("project_company_name")) == (0, 8, 44)
     assert (names.index("started_at"), names.index("extra")) == (77, 87)
 
 
 def test_markdown_has_a_row_for_each_column() -> None:
-    lines = columns_markdown().splitlines()
-    assert len(lines) == len(COLUMNS) + 2
+    lines = TIME_ENTRY.columns_markdown().splitlines()
+    assert len(lines) == len(TIME_ENTRY.columns) + 2
     assert {line.count("|") for line in lines} == {5}
     assert "| `project_company_name` | text | `project.company.name` | Name of the client. |" in lines
     assert all(line == line.strip() for line in lines)
@@ -119,7 +109,7 @@ def test_markdown_has_a_row_for_each_column() -> None:
 def test_a_typical_entry_fills_its_columns() -> None:
     given_entry = entry()
     values, unknown_fields = values_of(given_entry)
-    for column in COLUMNS:
+    for column in TIME_ENTRY.columns:
         if column.path == DERIVED or column.type is ColumnType.JSON:
             continue
         assert values[column.name] == at(given_entry, column.path), column.name
@@ -149,8 +139,8 @@ def with_nulls(value: Entry) -> Entry:
 
 
 def test_no_entries_give_empty_columns() -> None:
-    assert decode([], Counter()) == {column.name: [] for column in COLUMNS}
-    assert to_arrow([], Counter()).num_rows == 0
+    assert TIME_ENTRY.decode([], Counter()) == {column.name: [] for column in TIME_ENTRY.columns}
+    assert TIME_ENTRY.to_arrow([], Counter()).num_rows == 0
 
 
 def test_unknown_keys_go_to_extra_and_are_counted() -> None:
@@ -160,7 +150,7 @@ def test_unknown_keys_go_to_extra_and_are_counted() -> None:
     sent["task"] = {**sent["task"], "lists": [{"id": 1}], "primaryTaskListId": "x"}
     sent["project"] = {**sent["project"], "company": {**sent["project"]["company"], "a.b": 1.0}}
     unknown_fields: Counter[str] = Counter()
-    values = decode(split(page([sent, entry(), sent])), unknown_fields)
+    values = TIME_ENTRY.decode(split(page([sent, entry(), sent])), unknown_fields)
     assert unknown_fields == {"colour": 2, "task.lists": 2, "task.primaryTaskListId": 2, "project.company.a.b": 2}
     extra = json.loads(values["extra"][2])
     assert extra == {
@@ -225,7 +215,7 @@ def test_an_entry_that_is_no_object_goes_to_extra() -> None:
 def test_64_bits() -> None:
     values, _ = values_of({"resourceVersion": 2**63 - 1, "duration": -(2**63)})
     assert (values["resource_version"], values["duration"]) == (2**63 - 1, -(2**63))
-    table = to_arrow(raw({"resourceVersion": 2**63 - 1}), Counter())
+    table = TIME_ENTRY.to_arrow(raw({"resourceVersion": 2**63 - 1}), Counter())
     assert table["resource_version"].to_pylist() == [2**63 - 1]
 
 
@@ -235,7 +225,7 @@ def test_64_bits() -> None:
 def test_texts_stay_as_they_are(text: str) -> None:
     values, _ = values_of({"note": text})
     assert values["note"] == text
-    assert to_arrow(raw({"note": text}), Counter())["note"].to_pylist() == [text]
+    assert TIME_ENTRY.to_arrow(raw({"note": text}), Counter())["note"].to_pylist() == [text]
 
 
 def test_breaks_are_json_as_sent() -> None:
@@ -286,7 +276,7 @@ def test_split_times_come_together_again(start: datetime, length: timedelta, zon
     local = [instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for instant in instants]
     assert timestamps(values) == [instant.replace(tzinfo=None) for instant in instants] + local
     assert values["work_date"] == local[0].date()
-    batch = to_arrow(raw(sent), Counter())
+    batch = TIME_ENTRY.to_arrow(raw(sent), Counter())
     assert batch["started_at"].to_pylist() == [instants[0]]
     assert batch["ended_at_local"].to_pylist() == [local[1]]
 
@@ -352,7 +342,7 @@ def test_times_that_cannot_be_read_stay_texts(day: str, time: str) -> None:
     assert values["created_at"] is None
     assert (values["start_date_utc"], values["start_time_utc"], values["extra"]) == (day, time, None)
     assert not unknown_fields
-    assert to_arrow(raw(sent), Counter())["started_at"].to_pylist() == [None]
+    assert TIME_ENTRY.to_arrow(raw(sent), Counter())["started_at"].to_pylist() == [None]
 
 
 # --- states
@@ -417,7 +407,9 @@ def merge(into: Entry, other: Entry) -> Entry:
 @st.composite
 def odd_entries(draw: st.DrawFn) -> Entry:
     """Entries with any of the columns, now and then with values of another type or unknown keys."""
-    chosen: list[Column] = draw(st.lists(st.sampled_from([c for c in COLUMNS if c.path != DERIVED]), max_size=12))
+    chosen: list[Column] = draw(
+        st.lists(st.sampled_from([c for c in TIME_ENTRY.columns if c.path != DERIVED]), max_size=12)
+    )
     sent: Entry = {}
     for column in chosen:
         merge(sent, nested(column.path, draw(LEAVES[column.type] | st.none() | st.sampled_from([0, "", [], {"a": 1}]))))
@@ -429,20 +421,20 @@ def odd_entries(draw: st.DrawFn) -> Entry:
 @given(st.lists(odd_entries(), max_size=4))
 def test_nothing_is_lost_and_arrow_and_texts_hold_the_same(entries: list[Entry]) -> None:
     batch = split(page(entries))
-    values = decode(batch, Counter())
+    values = TIME_ENTRY.decode(batch, Counter())
     for index, sent in enumerate(entries):
         if at(sent, "task.project") is not None and at(sent, "task.project") == sent.get("project"):
             del sent["task"]["project"]  # left out where it is the same
         assert without_nulls(restored(values, index)) == without_nulls(sent)
-    texts, table = to_texts(batch, Counter()), to_arrow(batch, Counter())
-    for column in COLUMNS:
+    texts, table = TIME_ENTRY.to_texts(batch, Counter()), TIME_ENTRY.to_arrow(batch, Counter())
+    for column in TIME_ENTRY.columns:
         assert [as_text(value) for value in table[column.name].to_pylist()] == texts[column.name]
 
 
 def restored(values: dict[str, list[Any]], index: int) -> Entry:
     """The entry that columns were made of."""
     result: Entry = {}
-    for column in COLUMNS:
+    for column in TIME_ENTRY.columns:
         value = values[column.name][index]
         if column.path != DERIVED and value is not None:
             merge(result, nested(column.path, json.loads(value) if column.type is ColumnType.JSON else value))
@@ -469,17 +461,17 @@ def as_text(value: Any) -> str | None:
 
 def test_arrow_and_texts_hold_the_same_for_typical_entries() -> None:
     batch = raw_entries(300)
-    texts, table = to_texts(batch, Counter()), to_arrow(batch, Counter())
+    texts, table = TIME_ENTRY.to_texts(batch, Counter()), TIME_ENTRY.to_arrow(batch, Counter())
     table.validate(full=True)
-    assert table.schema == arrow_schema()
-    for column in COLUMNS:
+    assert table.schema == TIME_ENTRY.arrow_schema
+    for column in TIME_ENTRY.columns:
         assert [as_text(value) for value in table[column.name].to_pylist()] == texts[column.name]
 
 
 def test_pretty_printed_entries_have_the_same_values() -> None:
     entries = list(make_entries(20))
-    values = decode(split(page(entries, pretty=True)), Counter())
-    compact = decode(split(page(entries)), Counter())
+    values = TIME_ENTRY.decode(split(page(entries, pretty=True)), Counter())
+    compact = TIME_ENTRY.decode(split(page(entries)), Counter())
     assert {name: value for name, value in values.items() if name != "task_project"} == {
         name: value for name, value in compact.items() if name != "task_project"
     }

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_awork.exceptions import AworkConfigError, AworkMissingExtraError
 from airflow_provider_awork.extract import writers
-from airflow_provider_awork.extract.model import COLUMNS, to_arrow, to_texts
+from airflow_provider_awork.extract.model import TIME_ENTRY
 from airflow_provider_awork.extract.writers import COMPRESSIONS, Part, PartWriter, check_format, open_parts
 from tests.extract.entries import Entry, make_entries, page, raw, raw_entries, split
 
@@ -261,12 +261,12 @@ def test_only_entries_with_line_breaks_are_compacted(tmp_path: Path) -> None:
 def test_csv_reads_back_equal(tmp_path: Path) -> None:
     entries = [*raw_entries(600), *split(page(NASTY))]
     (part,) = write(tmp_path, [entries], file_format="csv")
-    texts = to_texts(entries, Counter())
+    texts = TIME_ENTRY.to_texts(entries, Counter())
     rows = csv_rows(part)
     assert len(rows) == len(entries)
     for name, values in texts.items():
         assert [row[name] for row in rows] == [value or "" for value in values]
-    assert content(part).startswith(f"{','.join(column.name for column in COLUMNS)}\r\n".encode())
+    assert content(part).startswith(f"{','.join(column.name for column in TIME_ENTRY.columns)}\r\n".encode())
 
 
 @given(
@@ -300,7 +300,7 @@ def test_parquet_reads_back_equal(compression: str, tmp_path: Path) -> None:
     (part,) = write(tmp_path, [entries], file_format="parquet", compression=compression)
     table = pq.read_table(part.path)
     table.validate(full=True)
-    expected = to_arrow(entries, Counter())
+    expected = TIME_ENTRY.to_arrow(entries, Counter())
     assert table.schema == expected.schema
     assert table.to_pylist() == expected.to_pylist()
 

@@ -22,7 +22,7 @@ import zstandard
 from airflow.sdk import DAG, ObjectStoragePath
 
 import airflow_provider_awork.extract.publish
-from airflow_provider_awork.extract.model import COLUMNS
+from airflow_provider_awork.extract.model import TIME_ENTRY
 from airflow_provider_awork.extract.publish import read_manifest, verify_manifest
 from airflow_provider_awork.sandbox import Sandbox
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
@@ -95,7 +95,7 @@ def test_parquet_and_csv_hold_the_same(awork: Sandbox, tmp_path: Path, compressi
     export(text, file_format="csv")
     ((_, data),) = files_of(parquet)
     table = pq.read_table(io.BytesIO(data))
-    assert table.column_names == [column.name for column in COLUMNS]
+    assert table.column_names == [column.name for column in TIME_ENTRY.columns]
     assert table.num_rows == ENTRIES
     ((name, packed),) = files_of(text)
     rows = list(csv.DictReader(io.StringIO(unpacked(name, packed).decode(), newline="")))
