@@ -80,10 +80,20 @@ class Page:
     total: int | None = None
     size: int | None = None
 
+    @property
+    def in_order(self) -> bool:
+        """Whether the rows come in order of ``createdOn``."""
+        return all(earlier <= later for earlier, later in pairwise(self.keys))
 
-def instant_key(created_on: str) -> str:
+    def lacks_rows(self, number: int, size: int) -> bool:
+        """Whether it has fewer rows than a page of this number and size must have, as more match."""
+        reached = (number - 1) * size + len(self.rows)
+        return len(self.rows) < size and self.total is not None and reached < self.total
+
+
+def instant_key(created_on: str, field: str = "createdOn") -> str:
     """
-    ``createdOn`` with seven fraction digits and no zone, so that text order is order in time.
+    ``createdOn``, or another instant, with seven fraction digits and no zone, so that text order is order in time.
 
     awork sends none, three or seven digits, with ``Z`` or without; all are UTC.
 
@@ -94,7 +104,7 @@ def instant_key(created_on: str) -> str:
         return created_on[:27]
     match = _INSTANT.fullmatch(created_on)
     if not match:
-        raise AworkPagingError(f"createdOn {created_on!r} is not an instant in UTC as awork documents it")
+        raise AworkPagingError(f"{field} {created_on!r} is not an instant in UTC as awork documents it")
     return f"{match[1]}.{match[2] or '':0<7}"
 
 
@@ -210,7 +220,7 @@ class PageReader:
             self._misses = 0
             short = len(page.rows) < size
             reached = (request.number - 1) * size + len(page.rows)
-            if short and page.total is not None and reached < page.total and not self._accepts_short(page, size):
+            if page.lacks_rows(request.number, size) and not self._accepts_short(page, size):
                 return False
             self._largest_page = max(self._largest_page, len(page.rows))
             # A server that caps pages without saying so starts them earlier than it was asked to.
@@ -260,7 +270,7 @@ class PageReader:
         return unproductive
 
     def _check_order(self, request: PageRequest, page: Page) -> None:
-        if any(earlier > later for earlier, later in pairwise(page.keys)):
+        if not page.in_order:
             raise AworkAssumptionError(
                 "awork does not keep the order that was asked for (orderby=createdOn): pages cannot be read exactly. "
                 "If only the second term is at fault, set the connection extra order_by_id to false."

@@ -249,19 +249,30 @@ def error_from(answer: Answer, *, method: str, path: str) -> AworkApiError:
     wrapped = isinstance(error.get("message"), dict)
     if wrapped:
         error = error["message"]
-    code = error.get("code")
-    text = f"no error object in the answer ({answer.headers.get('content-type', 'no content type')})"
+    code = _text(error.get("code"))
+    no_object = f"no error object in the answer ({answer.headers.get('content-type', 'no content type')})"
     return _error_class(answer.status, code, wrapped or not error)(
         status=answer.status,
         code=code,
-        description=str(error.get("description") or text),
+        description=_text(error.get("description")) or no_object,
         method=method,
         path=path,
-        link=error.get("link"),
-        details=[str(detail) for detail in error.get("details") or ()],
-        validation_errors=[each for each in error.get("validationErrors") or () if isinstance(each, dict)],
-        trace_id=error.get("traceId") or answer.headers.get("trace-id") or answer.headers.get("x-edge-ref"),
+        link=_text(error.get("link")),
+        details=[str(detail) for detail in _items(error.get("details"))],
+        validation_errors=[each for each in _items(error.get("validationErrors")) if isinstance(each, dict)],
+        trace_id=_text(error.get("traceId")) or answer.headers.get("trace-id") or answer.headers.get("x-edge-ref"),
     )
+
+
+def _text(value: Any) -> str | None:
+    """A field of an error body, whatever something in between made of it."""
+    return None if value is None else str(value)
+
+
+def _items(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
 
 
 def _error_class(status: int, code: str | None, without_error_object: bool) -> type[AworkApiError]:
@@ -271,9 +282,9 @@ def _error_class(status: int, code: str | None, without_error_object: bool) -> t
         return AworkServerError
     if code in ERROR_BY_CODE:
         return ERROR_BY_CODE[code]
-    if status == 401:
-        return AworkAuthenticationError if without_error_object else AworkPermissionError
-    if status == 403:
+    if status == 401 and without_error_object:
+        return AworkAuthenticationError
+    if status in (401, 403) or code == "unauthorized":
         return AworkPermissionError
     if status == 404:
         return AworkNotFoundError

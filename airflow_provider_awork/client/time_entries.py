@@ -2,53 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from airflow_provider_awork.client import checks
 from airflow_provider_awork.client.arguments import checked_id
+from airflow_provider_awork.client.checks import Identity
 from airflow_provider_awork.client.config import AworkConfig
 from airflow_provider_awork.client.filters import all_of, datetime_literal
 from airflow_provider_awork.client.operations import TIME_ENTRIES, TimeEntryOperations
-from airflow_provider_awork.client.paging import PAGE_SIZE, Page, PageReader, PageRequest, instant_key
-from airflow_provider_awork.client.session import Answer, AworkSession, decode_body, decode_json
-from airflow_provider_awork.exceptions import (
-    AworkAssumptionError,
-    AworkConfigError,
-    AworkFilterError,
-    AworkPagingError,
-    AworkRequestError,
-    AworkTransportError,
-)
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Identity:
-    """
-    Who asks, and what it may see: missing rights shrink awork's lists in silence.
-
-    :param workspace_id: id of the workspace that the key belongs to.
-    :param workspace_name: its name.
-    :param user_id: id of the user or API user.
-    :param name: its name.
-    :param sees_all_entries: whether it may list other people's entries (administrator, or *write* on the feature
-        ``project-timetracking``); None where awork does not tell.
-    """
-
-    workspace_id: str | None
-    workspace_name: str | None
-    user_id: str | None
-    name: str
-    sees_all_entries: bool | None
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+from airflow_provider_awork.client.pages import decode_page
+from airflow_provider_awork.client.paging import PAGE_SIZE, Page, PageReader, PageRequest
+from airflow_provider_awork.client.session import AworkSession
+from airflow_provider_awork.exceptions import AworkConfigError, AworkFilterError, AworkPagingError
 
 
 class AworkClient(TimeEntryOperations):
@@ -103,7 +72,14 @@ class AworkClient(TimeEntryOperations):
             try:
                 return self.session.get(path, query, parse=decode_page)
             except AworkFilterError as error:
-                raise self._explained(error, path, filterby, request) from error
+                raise checks.explain_refusal(
+                    self.session,
+                    path,
+                    error,
+                    filterby=filterby,
+                    anchored=request.anchor is not None,
+                    order_by_id=extras.order_by_id,
+                ) from error
 
         return PageReader(
             fetch,
@@ -150,132 +126,16 @@ class AworkClient(TimeEntryOperations):
     # -- who asks, and what awork does ---------------------------------------------------------------------------
 
     def identity(self) -> Identity:
-        """Read ``/me`` and ``/me/permissions``."""
-        me = self.session.get("me", parse=decode_json) or {}
-        workspace = me.get("workspace") or {}
-        return Identity(
-            workspace_id=workspace.get("id"),
-            workspace_name=workspace.get("name"),
-            user_id=me.get("id"),
-            name=" ".join(filter(None, (me.get("firstName"), me.get("lastName")))) or "without a name",
-            sees_all_entries=self._sees_all_entries(),
-        )
+        """Who asks, and what it may see; see :func:`.checks.identity`."""
+        return checks.identity(self.session)
 
-    def check_literal_timezone(self) -> None:
-        """
-        Prove that awork reads datetime literals in the assumed zone, by asking for the newest entry's own second.
-
-        :raises AworkAssumptionError: it does not; the message names the connection extra.
-        """
-        newest = self.session.get(
-            TIME_ENTRIES, {"page": 1, "pageSize": 1, "orderby": "createdOn desc"}, parse=decode_page
-        )
-        if not newest.keys:
-            return
-        second = datetime.fromisoformat(newest.keys[0][:19]).replace(tzinfo=UTC)
-        zone = self.config.extras.literal_timezone
-        own_second = (
-            f"createdOn ge {datetime_literal(second, zone=zone)} and "
-            f"createdOn lt {datetime_literal(second + timedelta(seconds=1), zone=zone)}"
-        )
-        found = self.session.get(
-            TIME_ENTRIES, {"page": 1, "pageSize": 1, "filterby": own_second}, parse=decode_page
-        ).keys
-        # Another entry may happen to lie where the literals were read wrongly.
-        wrong = bool(found) and found[0][:19] != newest.keys[0][:19]
-        if wrong or (not found and self._still_there(newest.ids[0])):
-            raise AworkAssumptionError(
-                f"awork does not find its newest entry (created on {second:%Y-%m-%dT%H:%M:%SZ}) in its own second: it "
-                f"does not read datetime literals in {zone}. Set the connection extra literal_timezone to its zone."
-            )
-
-    def _still_there(self, time_entry_id: str) -> bool:
-        try:
-            self.get_time_entry(time_entry_id)
-        except AworkRequestError:
-            return False
-        return True
-
-    def _sees_all_entries(self) -> bool | None:
-        try:
-            answer = self.session.get("me/permissions", parse=decode_json) or {}
-        except AworkRequestError as error:
-            log.warning("What this key may see is unknown: %s", error)
-            return None
-        rights = answer.get("userPermission") or {}
-        if "isAdmin" not in rights and "permissions" not in rights:
-            return None
-        levels = {
-            level.lower()
-            for permission in rights.get("permissions") or ()
-            if permission.get("feature") == "project-timetracking"
-            for level in permission.get("accessLevels") or ()
-        }
-        return bool(rights.get("isAdmin")) or "write" in levels
+    def check_literals(self, *, field: str = "createdOn") -> None:
+        """Prove that awork reads datetime literals in the assumed zone; see :func:`.checks.check_literals`."""
+        checks.check_literals(self.session, zone=self.config.extras.literal_timezone, field=field)
 
     def _since(self, anchor: str) -> str:
         instant = datetime.fromisoformat(anchor).replace(tzinfo=UTC)
         return f"createdOn ge {datetime_literal(instant, zone=self.config.extras.literal_timezone)}"
-
-    def _explained(
-        self, error: AworkFilterError, path: str, filterby: str | None, request: PageRequest
-    ) -> AworkRequestError | AworkAssumptionError:
-        """Why awork refused a page: our own order, our own filter, or the filter that was passed in."""
-
-        def accepted(orderby: str | None) -> bool:
-            query = {"page": 1, "pageSize": 1, "filterby": filterby, "orderby": orderby}
-            try:
-                self.session.get(path, query, parse=decode_page)
-            except AworkFilterError:
-                return False
-            return True
-
-        if request.anchor:
-            return AworkAssumptionError(
-                f"awork does not filter {path} by createdOn ({error}). Set the connection extra anchor_on_created_on "
-                "to false: pages are then found by offset alone, with more requests when entries change."
-            )
-        if not accepted(None):
-            return error
-        if self.config.extras.order_by_id and accepted("createdOn"):
-            return AworkAssumptionError(
-                f"awork does not order {path} by a second term ({error}). Set the extra order_by_id to false."
-            )
-        return AworkAssumptionError(f"awork does not order {path} by createdOn ({error}): it cannot be read exactly.")
-
-
-class _Key(msgspec.Struct, gc=False):
-    id: str = ""
-    createdOn: str = ""
-
-
-_decode_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_decode_keys = msgspec.json.Decoder(list[_Key]).decode
-
-
-def decode_page(answer: Answer) -> Page:
-    """
-    Split a list's body into raw rows without decoding them; only ``id`` and ``createdOn`` are read.
-
-    :raises AworkTransportError: the body is not a JSON array of objects with ids.
-    """
-    rows = decode_body(_decode_rows, answer)
-    keys = decode_body(_decode_keys, answer)
-    dated = sum(1 for key in keys if key.createdOn)
-    if dated not in (0, len(keys)) or (dated and not all(key.id for key in keys)):
-        raise AworkTransportError("some rows of the answer lack id or createdOn")
-    return Page(
-        rows=rows,
-        ids=[key.id for key in keys],
-        keys=[instant_key(key.createdOn) for key in keys] if dated else [],
-        total=_count(answer, "aw-totalitems"),
-        size=_count(answer, "aw-pagesize"),
-    )
-
-
-def _count(answer: Answer, header: str) -> int | None:
-    value = answer.headers.get(header, "")
-    return int(value) if value.isdecimal() else None
 
 
 def list_path(*, project_id: str | None = None, task_id: str | None = None) -> str:

@@ -15,6 +15,7 @@ from airflow_provider_awork.get_provider_info import CONNECTION_TYPE
 if TYPE_CHECKING:
     from datetime import date, datetime
 
+    from airflow_provider_awork.client.checks import Identity
     from airflow_provider_awork.client.config import AworkConfig
     from airflow_provider_awork.client.models import (
         BatchOperation,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
         TimeEntryReplacement,
     )
     from airflow_provider_awork.client.paging import PageReader
-    from airflow_provider_awork.client.time_entries import AworkClient, Identity
+    from airflow_provider_awork.client.time_entries import AworkClient
     from airflow_provider_awork.extract.windows import Window
 
 log = logging.getLogger(__name__)
@@ -234,7 +235,7 @@ class AworkHook(BaseHook):
         expression = self._restricted(filterby, window)
         _ = self.identity
         if window and window.field in INSTANT_FIELDS:
-            self.client.check_literal_timezone()
+            self.client.check_literals(field=window.field)
         size = min(max(page_size or PAGE_SIZE, 2), PAGE_SIZE)
         return self.client.read_list(path, filterby=expression, page_size=size, concurrency=concurrency)
 

@@ -10,19 +10,16 @@ from email.utils import format_datetime
 import pytest
 
 from airflow_provider_awork.client.config import ConnectionExtras, build_config
+from airflow_provider_awork.client.pages import decode_page
 from airflow_provider_awork.client.rate_limit import RateLimiter
 from airflow_provider_awork.client.session import AworkSession, RetryRules, decode_json
-from airflow_provider_awork.client.time_entries import decode_page
 from airflow_provider_awork.exceptions import (
     AworkAuthenticationError,
-    AworkFilterError,
-    AworkNotFoundError,
     AworkPermissionError,
     AworkRateLimitError,
     AworkRequestError,
     AworkServerError,
     AworkTransportError,
-    AworkValidationError,
 )
 from airflow_provider_awork.sandbox import (
     Answer,
@@ -99,69 +96,6 @@ def test_a_host_that_is_down_is_named() -> None:
     config = build_config(token="key", base_url="http://127.0.0.1:9/api/v1")
     with pytest.raises(AworkTransportError, match=r"127\.0\.0\.1"):
         AworkSession(config, retry=QUICK).get("me", parse=decode_json)
-
-
-def awork_error(status: int, code: str) -> Answer:
-    body = (
-        f'{{"code":"{code}","description":"what happened","link":"https://developers.awork.com",'
-        '"details":["a detail"],"validationErrors":[{"property":"Duration","message":"is negative"}],"traceId":"t-1"}'
-    )
-    return Answer(status, body=body.encode())
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "error_class"),
-    [
-        (400, "invalid-filter-or-order", AworkFilterError),
-        (400, "validation-failed", AworkValidationError),
-        (400, "invalid-model", AworkValidationError),
-        (400, "value-out-of-range", AworkValidationError),
-        (400, "date-dependency", AworkValidationError),
-        (400, "date-out-of-range", AworkValidationError),
-        (400, "invalid-operation", AworkRequestError),
-        (400, "illegal-property-transition", AworkRequestError),
-        (400, "invalid-batch-operation", AworkRequestError),
-        (400, "duplication-violation", AworkRequestError),
-        (400, "already-exist-error", AworkRequestError),
-        (400, "entity-archived", AworkRequestError),
-        (400, "deactivated-user", AworkRequestError),
-        (400, "insufficient-subscription-level", AworkRequestError),
-        (400, "insufficient-seats", AworkRequestError),
-        (413, "request-body-too-large", AworkRequestError),
-        (401, "workspaceid-missing", AworkAuthenticationError),
-        (401, "unauthorized", AworkPermissionError),
-        (403, "whatever", AworkPermissionError),
-        (404, "not-found", AworkNotFoundError),
-    ],
-)
-def test_a_refused_request_fails_at_once_with_all_that_awork_says(
-    awork: Sandbox, status: int, code: str, error_class: type[AworkRequestError]
-) -> None:
-    awork.faults.add(every(1, awork_error(status, code)))
-    with pytest.raises(error_class) as caught:
-        read(session_for(awork))
-    error = caught.value
-    assert type(error) is error_class
-    assert isinstance(error, AirflowFailException)
-    assert (error.status, error.code, error.trace_id, error.details) == (status, code, "t-1", ("a detail",))
-    assert error.validation_errors == ({"property": "Duration", "message": "is negative"},)
-    for part in (str(status), code, "what happened", "a detail", "Duration: is negative", "t-1", "GET timeentries"):
-        assert part in str(error)
-    assert len(awork.requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("status", "code"), [(400, "concurrency-violation"), (409, "database-commit"), (500, "server-error")]
-)
-def test_what_awork_asks_to_repeat_is_not_the_requests_fault(awork: Sandbox, status: int, code: str) -> None:
-    awork.faults.add(lambda request, store: awork_error(status, code))
-    with pytest.raises(AworkServerError) as caught:
-        session_for(awork).send("POST", "timeentries", json={})
-    error = caught.value
-    assert not isinstance(error, AirflowFailException)
-    assert (error.status, error.code, error.trace_id, error.details) == (status, code, "t-1", ("a detail",))
-    assert error.validation_errors == ({"property": "Duration", "message": "is negative"},)
-    assert len(awork.requests) == 1
 
 
 def test_a_wrong_key_is_an_authentication_error_that_does_not_show_it(awork: Sandbox) -> None:

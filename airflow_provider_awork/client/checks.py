@@ -1,0 +1,197 @@
+"""
+What exact reading takes for granted of awork and its documentation leaves open: one function for each check.
+
+A run makes the checks that it rests on, the doctor makes all of them, both by this code. What shows in pages alone is
+checked where pages are read: see :class:`~airflow_provider_awork.client.paging.Page`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow_provider_awork.client.filters import datetime_literal
+from airflow_provider_awork.client.operations import TIME_ENTRIES
+from airflow_provider_awork.client.pages import decode_page
+from airflow_provider_awork.client.paging import instant_key
+from airflow_provider_awork.client.session import AworkSession, decode_json
+from airflow_provider_awork.exceptions import (
+    AworkAssumptionError,
+    AworkFilterError,
+    AworkPagingError,
+    AworkRequestError,
+)
+
+log = logging.getLogger(__name__)
+
+PROBES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """
+    Who asks, and what it may see: missing rights shrink awork's lists in silence.
+
+    :param workspace_id: id of the workspace that the key belongs to.
+    :param workspace_name: its name.
+    :param user_id: id of the user or API user.
+    :param name: its name.
+    :param sees_all_entries: whether it may list other people's entries (administrator, or *write* on the feature
+        ``project-timetracking``); None where awork does not tell.
+    """
+
+    workspace_id: str | None
+    workspace_name: str | None
+    user_id: str | None
+    name: str
+    sees_all_entries: bool | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def identity(session: AworkSession) -> Identity:
+    """
+    Read ``/me`` and ``/me/permissions``.
+
+    :raises AworkAuthenticationError: the key is not valid.
+    """
+    me = session.get("me", parse=decode_json) or {}
+    workspace = me.get("workspace") or {}
+    return Identity(
+        workspace_id=workspace.get("id"),
+        workspace_name=workspace.get("name"),
+        user_id=me.get("id"),
+        name=" ".join(filter(None, (me.get("firstName"), me.get("lastName")))) or "without a name",
+        sees_all_entries=_sees_all_entries(session),
+    )
+
+
+def _sees_all_entries(session: AworkSession) -> bool | None:
+    try:
+        answer = session.get("me/permissions", parse=decode_json) or {}
+    except AworkRequestError as error:
+        log.warning("What this key may see is unknown: %s", error)
+        return None
+    rights: Mapping[str, Any] = answer.get("userPermission") or {}
+    if "isAdmin" not in rights and "permissions" not in rights:
+        return None
+    if rights.get("isAdmin"):
+        return True
+    levels = {
+        str(permission.get("feature")): {level.lower() for level in permission.get("accessLevels") or ()}
+        for permission in rights.get("permissions") or ()
+    }
+    # awork's document shows a feature's key as ``pmd`` in one place and as ``project-master-data`` in others.
+    if levels and not any("-" in feature for feature in levels):
+        return None
+    return "write" in levels.get("project-timetracking", ())
+
+
+@dataclass(frozen=True)
+class Probe:
+    """
+    An instant of an entry that filters must find.
+
+    :param entry_id: the entry.
+    :param second: the whole second of its instant, in UTC.
+    """
+
+    entry_id: str
+    second: datetime
+
+    def own_second(self, field: str, *, zone: str) -> str:
+        """The expression for the instants of that second alone."""
+        start, end = (datetime_literal(each, zone=zone) for each in (self.second, self.second + timedelta(seconds=1)))
+        return f"{field} ge {start} and {field} lt {end}"
+
+
+def newest_entry(session: AworkSession, *, field: str = "createdOn") -> Probe | None:
+    """
+    The entry created last, with one of its instants; None in an empty workspace.
+
+    :param field: ``createdOn`` or ``updatedOn``.
+    """
+    return _first(session, field, {"orderby": "createdOn desc"})
+
+
+def check_literals(session: AworkSession, *, zone: str, field: str = "createdOn") -> Probe | None:
+    """
+    Prove that a field can be filtered on, and that awork reads datetime literals to the second in the assumed zone, by
+    asking for the newest entry in its own second.
+
+    :param zone: IANA zone in which literals are read.
+    :param field: ``createdOn`` or ``updatedOn``.
+    :return: the entry that was found; None in an empty workspace, where nothing is proven.
+    :raises AworkAssumptionError: it does not; the message names the connection extra.
+    :raises AworkFilterError: awork does not filter on the field.
+    :raises AworkPagingError: the newest entries change too fast to tell.
+    """
+    probe = newest_entry(session, field=field)
+    for _ in range(PROBES):
+        if probe is None:
+            return None
+        found = _first(session, field, {"filterby": probe.own_second(field, zone=zone)})
+        if found and found.second == probe.second:
+            return probe
+        again = newest_entry(session, field=field)
+        # Another entry may happen to lie where the literals were read wrongly.
+        if found or again == probe:
+            raise AworkAssumptionError(
+                f"awork does not find its newest entry ({field} {probe.second:%Y-%m-%dT%H:%M:%SZ}) in its own second: "
+                f"it does not read datetime literals in {zone}. Set the connection extra literal_timezone to its zone."
+            )
+        probe = again
+    raise AworkPagingError(f"the newest entries change faster than their {field} can be asked for; try again")
+
+
+def _first(session: AworkSession, field: str, query: Mapping[str, str]) -> Probe | None:
+    """The first entry of a query."""
+    entries = session.get(TIME_ENTRIES, {"page": 1, "pageSize": 1, **query}, parse=decode_json)
+    if not entries:
+        return None
+    key = instant_key(str(entries[0].get(field)), field)
+    return Probe(str(entries[0].get("id")), datetime.fromisoformat(key[:19]).replace(tzinfo=UTC))
+
+
+def explain_refusal(
+    session: AworkSession,
+    path: str,
+    error: AworkFilterError,
+    *,
+    filterby: str | None,
+    anchored: bool,
+    order_by_id: bool,
+) -> AworkRequestError | AworkAssumptionError:
+    """
+    Why awork refused a page: our own order, our own filter, or the filter that was passed in.
+
+    :param filterby: the filter that was passed in.
+    :param anchored: whether the page had a filter on ``createdOn`` of our own.
+    :param order_by_id: whether the page was ordered by ``createdOn,id``.
+    """
+    if anchored:
+        return AworkAssumptionError(
+            f"awork does not filter {path} by createdOn ({error}). Set the connection extra anchor_on_created_on "
+            "to false: pages are then found by offset alone, with more requests when entries change."
+        )
+    if not accepts(session, path, filterby=filterby):
+        return error
+    if order_by_id and accepts(session, path, filterby=filterby, orderby="createdOn"):
+        return AworkAssumptionError(
+            f"awork does not order {path} by a second term ({error}). Set the extra order_by_id to false."
+        )
+    return AworkAssumptionError(f"awork does not order {path} by createdOn ({error}): it cannot be read exactly.")
+
+
+def accepts(session: AworkSession, path: str, *, filterby: str | None = None, orderby: str | None = None) -> bool:
+    """Whether awork takes a filter and an order."""
+    query = {"page": 1, "pageSize": 1, "filterby": filterby, "orderby": orderby}
+    try:
+        session.get(path, query, parse=decode_page)
+    except AworkFilterError:
+        return False
+    return True

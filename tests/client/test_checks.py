@@ -1,0 +1,137 @@
+"""The checks that runs and the doctor share, over real HTTP, where awork keeps them and where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_awork.client import checks
+from airflow_provider_awork.client.config import build_config
+from airflow_provider_awork.client.rate_limit import RateLimiter
+from airflow_provider_awork.client.session import AworkSession
+from airflow_provider_awork.exceptions import AworkAssumptionError, AworkFilterError, AworkPagingError
+from airflow_provider_awork.sandbox import Answer, RuleRequest, Sandbox, Store
+
+FIELDS = ["createdOn", "updatedOn"]
+
+
+@pytest.fixture
+def awork() -> Iterator[Sandbox]:
+    with Sandbox(entries=20, seed=3) as sandbox:
+        yield sandbox
+
+
+def session_for(awork: Sandbox) -> AworkSession:
+    limiter = RateLimiter(requests_per_minute=10_000, requests_per_second=10_000)
+    return AworkSession(build_config(token=awork.token, base_url=awork.url), limiter=limiter)
+
+
+def newest(awork: Sandbox) -> dict[str, Any]:
+    return max(awork.store.entries(), key=lambda entry: str(entry["createdOn"]))
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_literals_that_are_read_as_assumed(awork: Sandbox, field: str) -> None:
+    probe = checks.check_literals(session_for(awork), zone="UTC", field=field)
+
+    assert probe is not None
+    assert probe.entry_id == newest(awork)["id"]
+    assert f"{probe.second:%Y-%m-%dT%H:%M:%S}" == newest(awork)[field][:19]
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Asia/Kolkata"])
+def test_literals_that_are_read_in_another_zone(awork: Sandbox, field: str, zone: str) -> None:
+    awork.settings.literal_timezone = zone
+
+    with pytest.raises(AworkAssumptionError, match=f"{field}.*literal_timezone"):
+        checks.check_literals(session_for(awork), zone="UTC", field=field)
+    assert checks.check_literals(session_for(awork), zone=zone, field=field)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_field_that_cannot_be_filtered(awork: Sandbox, field: str) -> None:
+    awork.settings.unfilterable = {field}
+
+    with pytest.raises(AworkFilterError):
+        checks.check_literals(session_for(awork), zone="UTC", field=field)
+
+
+def test_an_empty_workspace_proves_nothing() -> None:
+    with Sandbox() as awork:
+        assert checks.check_literals(session_for(awork), zone="UTC") is None
+
+
+def test_a_newest_entry_that_is_deleted_meanwhile_is_not_taken_for_a_fault(awork: Sandbox) -> None:
+    def delete(request: RuleRequest, store: Store) -> None:
+        if request.number == 2:
+            store.delete([newest(awork)["id"]])
+
+    awork.faults.add(delete)
+    probe = checks.check_literals(session_for(awork), zone="UTC")
+
+    assert probe is not None
+    assert probe.entry_id == newest(awork)["id"]
+    assert len(awork.requests) == 4
+
+
+def test_a_newest_entry_that_is_changed_meanwhile_is_not_taken_for_a_fault(awork: Sandbox) -> None:
+    def change(request: RuleRequest, store: Store) -> None:
+        if request.number == 2:
+            store.edit(newest(awork)["id"], note="changed")
+
+    awork.faults.add(change)
+
+    assert checks.check_literals(session_for(awork), zone="UTC", field="updatedOn")
+    assert len(awork.requests) == 4
+
+
+def test_a_newest_entry_that_never_stands_still_is_no_proof_either_way(awork: Sandbox) -> None:
+    def delete(request: RuleRequest, store: Store) -> None:
+        if "filterby" in request.query:
+            store.delete([newest(awork)["id"]])
+
+    awork.faults.add(delete)
+    with pytest.raises(AworkPagingError, match="change faster"):
+        checks.check_literals(session_for(awork), zone="UTC")
+    assert len(awork.requests) == 1 + 2 * checks.PROBES
+
+
+def test_an_instant_that_is_none_names_its_field(awork: Sandbox) -> None:
+    awork.store.edit(newest(awork)["id"], updatedOn="yesterday")
+
+    with pytest.raises(AworkPagingError, match="updatedOn 'yesterday'"):
+        checks.check_literals(session_for(awork), zone="UTC", field="updatedOn")
+
+
+@pytest.mark.parametrize(
+    ("rights", "sees_all"),
+    [
+        ({"isAdmin": True, "permissions": []}, True),
+        ({"isAdmin": False, "permissions": [{"feature": "project-timetracking", "accessLevels": ["Write"]}]}, True),
+        ({"isAdmin": False, "permissions": [{"feature": "project-timetracking", "accessLevels": ["read"]}]}, False),
+        ({"isAdmin": False, "permissions": [{"feature": "company-master-data", "accessLevels": ["write"]}]}, False),
+        ({"isAdmin": False, "permissions": []}, False),
+        ({"isAdmin": False, "permissions": None}, False),
+        # awork's document has a feature's key as "pmd", so such keys do not tell.
+        ({"isAdmin": False, "permissions": [{"feature": "pmd", "accessLevels": ["write"]}]}, None),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_what_the_key_may_see(awork: Sandbox, rights: dict[str, Any] | None, sees_all: bool | None) -> None:
+    answer = Answer(200, {"signature": "c2FuZGJveA==", "userPermission": rights})
+    awork.faults.add(lambda request, store: answer if request.path == "/me/permissions" else None)
+
+    assert checks.identity(session_for(awork)).sees_all_entries is sees_all
+
+
+def test_rights_that_may_not_be_read_are_unknown(awork: Sandbox) -> None:
+    awork.faults.add(lambda request, store: Answer(403) if request.path == "/me/permissions" else None)
+
+    identity = checks.identity(session_for(awork))
+
+    assert identity.sees_all_entries is None
+    assert identity.workspace_name == awork.settings.workspace.name
