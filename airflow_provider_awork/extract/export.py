@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_awork.extract.model import TIME_ENTRY, RowModel
-from airflow_provider_awork.extract.publish import check_spool_space
+from airflow_provider_awork.extract.spool import check_spool_space
 from airflow_provider_awork.extract.writers import open_parts
 
 if TYPE_CHECKING:

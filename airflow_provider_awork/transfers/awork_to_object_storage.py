@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_awork.client.paging import PageReader
-    from airflow_provider_awork.extract.publish import Owner
+    from airflow_provider_awork.extract.marker import Owner
     from airflow_provider_awork.extract.windows import Window
 
 
@@ -162,7 +162,8 @@ class AworkTimeEntriesToObjectStorageOperator(BaseOperator):
         compression: str,
     ) -> dict[str, Any]:
         from airflow_provider_awork.extract.export import export_rows
-        from airflow_provider_awork.extract.publish import Publisher, spool_folder
+        from airflow_provider_awork.extract.publish import Publisher
+        from airflow_provider_awork.extract.spool import spool_folder
 
         started = time.monotonic()
         with (
@@ -279,7 +280,7 @@ def summary_of(manifest: dict[str, Any], destination: str) -> dict[str, Any]:
 
 
 def _owner(context: Context) -> Owner:
-    from airflow_provider_awork.extract.publish import Owner
+    from airflow_provider_awork.extract.marker import Owner
 
     instance = context["ti"]
     return Owner(

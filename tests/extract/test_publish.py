@@ -2,164 +2,47 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import importlib
 import importlib.util
-import json
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
-import requests
-import tenacity
 
-from airflow_provider_awork.exceptions import (
-    AworkConfigError,
-    AworkDestinationBusyError,
-    AworkDestinationError,
-    AworkMissingExtraError,
-    AworkPublishError,
-)
-from airflow_provider_awork.extract import publish
-from airflow_provider_awork.extract.publish import (
-    MANIFEST_NAME,
-    MARKER_NAME,
-    ManifestBody,
-    Owner,
-    Publisher,
-    check_spool_space,
-    read_manifest,
-    spool_folder,
-    verify_manifest,
-)
+from airflow_provider_awork.exceptions import AworkDestinationBusyError, AworkPublishError
+from airflow_provider_awork.extract.manifest import MANIFEST_NAME, read_manifest
+from airflow_provider_awork.extract.marker import MARKER_NAME
+from airflow_provider_awork.extract.publish import Publisher
+from airflow_provider_awork.extract.spool import spool_folder
 from airflow_provider_awork.extract.writers import Part
 from airflow_provider_awork.version_compat import AirflowFailException
+from tests.extract.publishing import (
+    BODY,
+    NEW_SET,
+    NO_WAIT,
+    OLD_SET,
+    OTHER_RUN,
+    OWNER,
+    SECOND_TRY,
+    assert_only_set,
+    contents_at,
+    export,
+    export_and_fail,
+    names_at,
+    spool,
+)
 from tests.storage_emulators import S3Emulator
 
-OWNER = Owner(dag_id="export", run_id="run-1", task_id="awork", map_index=-1, try_number=1)
-SECOND_TRY = Owner(dag_id="export", run_id="run-1", task_id="awork", map_index=-1, try_number=2)
-OTHER_RUN = Owner(dag_id="export", run_id="run-2", task_id="awork", map_index=-1, try_number=1)
-BODY: ManifestBody = {
-    "format": "ndjson",
-    "compression": "gzip",
-    "window": {"field": "createdOn", "start": "2025-01-01", "end": "2025-02-01"},
-    "filterby": None,
-    "watermark": None,
-    "source": {"workspace": "w"},
-    "columns": None,
-    "unknown_fields": {},
-    "run": {"finished_at": "2025-02-01T00:00:00Z", "seconds": 1.5, "requests": 3},
-}
-OLD_SET = ("shared", "old b", "old c")
-NEW_SET = ("shared", "new b")
-NO_WAIT = timedelta(0)
 SHARED_MEMORY = Path("/dev/shm")
-
-
-def spool(folder: Path, index: int, content: bytes) -> Part:
-    path = folder / f"{os.getpid()}-{threading.get_ident()}-{index}"
-    path.write_bytes(content)
-    digest = hashlib.sha256(content).hexdigest()
-    return Part(index=index, path=path, rows=1, bytes=len(content), sha256=digest, suffix=".ndjson.gz")
-
-
-def export(destination: Any, spool_in: Path, contents: tuple[str, ...], owner: Owner = OWNER, **options: Any) -> Any:
-    with Publisher(destination, owner=owner, **options) as publisher:
-        for index, content in enumerate(contents):
-            publisher.put(spool(spool_in, index, content.encode()))
-        return publisher.commit(BODY)
-
-
-def export_and_fail(destination: Any, spool_in: Path, contents: tuple[str, ...], error: BaseException) -> None:
-    with Publisher(destination, owner=SECOND_TRY, wait_for=NO_WAIT) as publisher:
-        for index, content in enumerate(contents):
-            publisher.put(spool(spool_in, index, content.encode()))
-        raise error
-
-
-def names_at(destination: Any) -> set[str]:
-    destination.fs.invalidate_cache()
-    with contextlib.suppress(FileNotFoundError):
-        return {entry.rsplit("/", 1)[-1] for entry in destination.fs.ls(destination.path, detail=False)}
-    return set()
-
-
-def contents_at(destination: Any) -> tuple[str, ...]:
-    manifest = verify_manifest(destination, check_sha256=True)
-    return tuple(destination.fs.cat_file(f"{destination.path}/{f['name']}").decode() for f in manifest["files"])
-
-
-def assert_only_set(destination: Any, contents: tuple[str, ...]) -> None:
-    assert contents_at(destination) == contents
-    manifest = read_manifest(destination)
-    assert manifest is not None
-    assert names_at(destination) == {MANIFEST_NAME} | {file["name"] for file in manifest["files"]}
-
-
-@pytest.fixture(scope="session")
-def bucket(s3_emulator: S3Emulator) -> str:
-    return s3_emulator.create_bucket("publish")
-
-
-@pytest.fixture
-def local(tmp_path: Path) -> Any:
-    from airflow.sdk import ObjectStoragePath
-
-    return ObjectStoragePath(f"file://{tmp_path}/destination/day=1")
-
-
-@pytest.fixture
-def s3(bucket: str, request: pytest.FixtureRequest) -> Any:
-    from airflow.sdk import ObjectStoragePath
-
-    return ObjectStoragePath(f"{bucket}/{hashlib.md5(request.node.name.encode()).hexdigest()}")
-
-
-@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.emulator)])
-def destination(request: pytest.FixtureRequest) -> Any:
-    return request.getfixturevalue(request.param)
-
-
-@pytest.fixture(autouse=True)
-def no_wait_between_tries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publish, "_STORAGE_WAIT", tenacity.wait_none())
-
-
-@pytest.fixture
-def no_patience_with_locks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests without concurrent runs, whose locks are those of killed ones."""
-    monkeypatch.setattr(publish, "_LOCK_PATIENCE", 0.05)
-
-
-@pytest.fixture
-def s3_calls(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str, dict[str, Any]], None]], None]:
-    """Let a test look at, change or refuse what s3fs is about to ask the server."""
-    from s3fs import S3FileSystem
-
-    original = S3FileSystem._call_s3
-
-    def install(before: Callable[[str, dict[str, Any]], None]) -> None:
-        async def call(self: Any, method: str, *args: Any, **kwargs: Any) -> Any:
-            before(method, kwargs)
-            return await original(self, method, *args, **kwargs)
-
-        monkeypatch.setattr(S3FileSystem, "_call_s3", call)
-
-    return install
 
 
 # Success.
@@ -178,14 +61,6 @@ def test_publishes_a_set(destination: Any, tmp_path: Path) -> None:
     assert manifest == read_manifest(destination)
     assert (manifest["rows"], manifest["bytes"]) == (1, 5)
     assert manifest["run"]["owner"]["run_id"] == "run-1"
-
-
-def test_manifest_follows_its_schema(local: Any, tmp_path: Path) -> None:
-    schema = json.loads(resources.files("airflow_provider_awork.extract").joinpath("manifest.schema.json").read_text())
-    jsonschema.Draft202012Validator.check_schema(schema)
-    manifest = export(local, tmp_path, OLD_SET)
-    jsonschema.validate(manifest, schema)
-    assert set(schema["required"]) == set(schema["properties"]) == set(manifest)
 
 
 def test_nothing_to_publish_is_a_manifest_with_no_files(destination: Any, tmp_path: Path) -> None:
@@ -402,227 +277,6 @@ def put_beyond_the_limit(publisher: Publisher, part: Part) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-# Destinations that cannot work.
-
-
-@pytest.mark.emulator
-def test_a_missing_bucket_is_said_on_entering(s3_emulator: S3Emulator) -> None:
-    from airflow.sdk import ObjectStoragePath
-
-    destination = ObjectStoragePath(f"s3://{s3_emulator.conn_id}@no-such-bucket/prefix")
-    with pytest.raises(AworkDestinationError, match=r"no-such-bucket.*does not exist") as raised:
-        Publisher(destination, owner=OWNER).__enter__()
-    assert isinstance(raised.value, AirflowFailException)
-
-
-@pytest.mark.emulator
-def test_missing_rights_are_said_on_entering(s3: Any, s3_emulator: S3Emulator) -> None:
-    requests.post(f"{s3_emulator.endpoint_url}/moto-api/reset-auth", data="0", timeout=10)
-    try:
-        with pytest.raises(AworkDestinationError, match="PermissionError"):
-            Publisher(s3, owner=OWNER).__enter__()
-    finally:
-        requests.post(f"{s3_emulator.endpoint_url}/moto-api/reset-auth", data="inf", timeout=10)
-
-
-def test_a_destination_below_a_file_is_said_on_entering(local: Any, tmp_path: Path) -> None:
-    (tmp_path / "destination").write_text("a file")
-    with pytest.raises(AworkDestinationError, match="NotADirectoryError"):
-        Publisher(local, owner=OWNER).__enter__()
-
-
-@pytest.mark.parametrize(("scheme", "extra"), [("gs", "gcs"), ("abfs", "azure"), ("s3", "s3")])
-def test_a_missing_provider_names_the_extra(monkeypatch: pytest.MonkeyPatch, scheme: str, extra: str) -> None:
-    from airflow.sdk import ObjectStoragePath
-    from airflow.sdk.io import fs
-
-    registered = {name: each for name, each in fs._register_filesystems().items() if name != scheme}
-    monkeypatch.setattr(fs, "_register_filesystems", lambda: registered)
-    with pytest.raises(AworkMissingExtraError, match=rf"pip install 'airflow-provider-awork\[{extra}\]'"):
-        Publisher(ObjectStoragePath(f"{scheme}://without_provider@bucket/x"), owner=OWNER).__enter__()
-
-
-def test_a_missing_filesystem_library_names_the_extra(monkeypatch: pytest.MonkeyPatch, s3_emulator: S3Emulator) -> None:
-    from airflow.sdk import ObjectStoragePath
-
-    monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.setenv("AIRFLOW_CONN_S3_WITHOUT_LIBRARY", os.environ[f"AIRFLOW_CONN_{s3_emulator.conn_id.upper()}"])
-    with pytest.raises(AworkMissingExtraError, match=r"airflow-provider-awork\[s3\]"):
-        Publisher(ObjectStoragePath("s3://s3_without_library@publish/x"), owner=OWNER).__enter__()
-
-
-def test_a_scheme_that_airflow_does_not_know(tmp_path: Path) -> None:
-    from airflow.sdk import ObjectStoragePath
-
-    with pytest.raises(AworkConfigError, match="no filesystem for memory://"):
-        Publisher(ObjectStoragePath("memory://somewhere/x"), owner=OWNER).__enter__()
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "not known which files"),
-        ('{"schema_version": 1}', "not known which files"),
-        ('{"schema_version": 2, "files": []}', "schema version 2.*upgrade"),
-        (
-            '{"schema_version": 1, "files": [{"name": "../other/file", "rows": 1, "bytes": 1, "sha256": ""}]}',
-            "not known which files",
-        ),
-    ],
-)
-def test_an_unreadable_manifest_stops_the_run_before_it_starts(local: Any, text: str, message: str) -> None:
-    local.fs.makedirs(local.path)
-    local.fs.pipe_file(f"{local.path}/{MANIFEST_NAME}", text.encode())
-    with pytest.raises(AworkPublishError, match=message):
-        Publisher(local, owner=OWNER).__enter__()
-    assert names_at(local) == {MANIFEST_NAME}
-
-
-def test_an_unreadable_marker_stops_the_run(local: Any) -> None:
-    local.fs.makedirs(local.path)
-    local.fs.pipe_file(f"{local.path}/{MARKER_NAME}", b"{}")
-    with pytest.raises(AworkPublishError, match="If no other run does, delete it"):
-        Publisher(local, owner=OWNER).__enter__()
-
-
-# Verification.
-
-
-def test_verify_finds_what_is_wrong(destination: Any, tmp_path: Path) -> None:
-    with pytest.raises(AworkPublishError, match="Nothing is published"):
-        verify_manifest(destination)
-    names = [file["name"] for file in export(destination, tmp_path, OLD_SET)["files"]]
-    destination.fs.pipe_file(f"{destination.path}/{names[0]}", b"SHARED")
-    verify_manifest(destination)
-    with pytest.raises(AworkPublishError, match=rf"other bytes.*: {names[0]}$"):
-        verify_manifest(destination, check_sha256=True)
-    destination.fs.rm_file(f"{destination.path}/{names[1]}")
-    destination.fs.pipe_file(f"{destination.path}/{names[2]}", b"?")
-    with pytest.raises(AworkPublishError, match=rf"{names[1]} \(missing\), {names[2]} \(1 instead of 5 bytes\)"):
-        verify_manifest(destination)
-
-
-# Two runs.
-
-
-def test_a_second_run_fails_naming_the_first(destination: Any, tmp_path: Path) -> None:
-    with Publisher(destination, owner=OWNER) as publisher:
-        publisher.put(spool(tmp_path, 0, b"x"))
-        with pytest.raises(AworkDestinationBusyError, match="dag 'export', run 'run-1', task 'awork', try 1"):
-            Publisher(destination, owner=OTHER_RUN, wait_for=NO_WAIT).__enter__()
-        publisher.commit(BODY)
-    assert_only_set(destination, ("x",))
-
-
-def test_a_second_run_waits_for_the_first(destination: Any, tmp_path: Path) -> None:
-    entered = threading.Event()
-
-    def second() -> None:
-        entered.set()
-        export(destination, tmp_path, NEW_SET, OTHER_RUN, stale_after=timedelta(seconds=5))
-
-    with ThreadPoolExecutor() as threads:
-        with Publisher(destination, owner=OWNER) as publisher:
-            waiting = threads.submit(second)
-            entered.wait()
-            for index, content in enumerate(OLD_SET):
-                publisher.put(spool(tmp_path, index, content.encode()))
-            publisher.commit(BODY)
-            assert not waiting.done()
-        waiting.result()
-    assert_only_set(destination, NEW_SET)
-
-
-def test_runs_that_start_together_publish_one_after_the_other(destination: Any, tmp_path: Path) -> None:
-    start = threading.Barrier(4)
-    sets = [tuple(f"run {run} part {part}" for part in range(run + 1)) for run in range(4)]
-
-    def run(number: int) -> None:
-        owner = Owner(dag_id="export", run_id=f"run-{number}", task_id="awork", map_index=-1, try_number=1)
-        start.wait()
-        export(destination, tmp_path, sets[number], owner, stale_after=timedelta(seconds=5))
-
-    with ThreadPoolExecutor() as threads:
-        list(threads.map(run, range(4)))
-    assert_only_set(destination, contents_at(destination))
-    assert contents_at(destination) in sets
-
-
-def test_a_silent_block_does_not_look_dead(destination: Any) -> None:
-    short = timedelta(seconds=1)
-    with Publisher(destination, owner=OWNER, stale_after=short) as publisher:
-        with pytest.raises(AworkDestinationBusyError):
-            Publisher(destination, owner=OTHER_RUN, stale_after=short, wait_for=3 * short).__enter__()
-        publisher.commit(BODY)
-
-
-def test_a_stale_marker_is_taken_over_and_the_sleeper_notices(destination: Any, tmp_path: Path) -> None:
-    export(destination, tmp_path, OLD_SET)
-
-    def sleep() -> None:
-        with Publisher(destination, owner=OWNER) as sleeper:
-            sleeper.put(spool(tmp_path, 0, b"of the sleeper"))
-            export(destination, tmp_path, NEW_SET, OTHER_RUN, stale_after=timedelta(microseconds=1))
-            sleeper.commit(BODY)
-
-    with pytest.raises(AworkDestinationBusyError, match=r"run 'run-1'.*was writing"):
-        sleep()
-    assert_only_set(destination, NEW_SET)
-
-
-def test_another_try_of_the_task_takes_over_at_once(destination: Any, tmp_path: Path) -> None:
-    zombie = Publisher(destination, owner=OWNER)
-    zombie.__enter__()
-    zombie.put(spool(tmp_path, 0, b"of the zombie"))
-    with Publisher(destination, owner=SECOND_TRY, wait_for=NO_WAIT) as publisher:
-        publisher.put(spool(tmp_path, 0, b"shared"))
-        with pytest.raises(AworkDestinationBusyError, match="try 2"):
-            zombie.put(spool(tmp_path, 1, b"too late"))
-        publisher.put(spool(tmp_path, 1, b"new b"))
-        publisher.commit(BODY)
-    with pytest.raises(AworkDestinationBusyError, match="another run"):
-        zombie.commit(BODY)
-    zombie.__exit__(RuntimeError, RuntimeError(), None)
-    assert_only_set(destination, NEW_SET)
-
-
-def test_a_zombie_that_ends_while_the_other_try_writes_deletes_nothing(destination: Any, tmp_path: Path) -> None:
-    zombie = Publisher(destination, owner=OWNER)
-    zombie.__enter__()
-    zombie.put(spool(tmp_path, 0, b"shared"))
-    with Publisher(destination, owner=SECOND_TRY) as publisher:
-        publisher.put(spool(tmp_path, 0, b"shared"))
-        zombie.__exit__(RuntimeError, RuntimeError(), None)
-        publisher.put(spool(tmp_path, 1, b"new b"))
-        publisher.commit(BODY)
-    assert_only_set(destination, NEW_SET)
-
-
-def test_a_run_suspended_in_mid_switch_fails(local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = publish._LocalStore.write
-
-    def suspended(store: Any, name: str, data: bytes) -> None:
-        monkeypatch.setattr(publish._LocalStore, "write", write)
-        export(local, tmp_path, NEW_SET, SECOND_TRY)
-        write(store, name, data)
-
-    monkeypatch.setattr(publish._LocalStore, "write", suspended)
-    with pytest.raises(AworkDestinationBusyError):
-        export(local, tmp_path, OLD_SET)
-
-
-@pytest.mark.emulator
-def test_a_store_without_exclusive_creation_is_warned_about(
-    s3: Any, tmp_path: Path, s3_calls: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    export(s3, tmp_path, OLD_SET)
-    assert "max_active_tis_per_dag" not in caplog.text
-    s3_calls(lambda method, request: request.pop("IfNoneMatch", None) and None)
-    export(s3, tmp_path, NEW_SET)
-    assert "max_active_tis_per_dag=1" in caplog.text
-    assert_only_set(s3, NEW_SET)
-
-
 # Killed runs.
 
 
@@ -734,33 +388,6 @@ def kill_on_s3_changes(_: str, step: Callable[[], object]) -> None:
         return await original(self, method, *args, **kwargs)
 
     S3FileSystem._call_s3 = call
-
-
-# Local disk space.
-
-
-def test_spool_folder_is_removed_whatever_happens(tmp_path: Path) -> None:
-    def fail() -> None:
-        with spool_folder(tmp_path) as folder:
-            (folder / "file").write_text("x")
-            assert [folder] == list(tmp_path.iterdir())
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_spool_folder_that_does_not_exist(tmp_path: Path) -> None:
-    with pytest.raises(AworkConfigError, match="nowhere"), spool_folder(tmp_path / "nowhere"):
-        pass
-
-
-def test_too_little_space_is_said_before_writing(tmp_path: Path) -> None:
-    check_spool_space(tmp_path, 1)
-    needed = shutil.disk_usage(tmp_path).total + 1
-    with pytest.raises(AworkPublishError, match=f"{needed:,}"):
-        check_spool_space(tmp_path, needed)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import tenacity
 
-from airflow_provider_awork.extract import publish
+from airflow_provider_awork.extract import stores
 from airflow_provider_awork.sandbox import Sandbox
 from tests.airflow_harness import connection_in_environment
 from tests.scenarios.destinations import Destination
@@ -105,4 +105,4 @@ def awork() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def no_wait_between_tries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publish, "_STORAGE_WAIT", tenacity.wait_none())
+    monkeypatch.setattr(stores, "_STORAGE_WAIT", tenacity.wait_none())

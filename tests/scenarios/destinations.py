@@ -13,7 +13,7 @@ import pendulum
 import pyarrow.parquet as pq
 from airflow.sdk import DAG, ObjectStoragePath
 
-from airflow_provider_awork.extract.publish import MANIFEST_NAME, read_manifest, verify_manifest
+from airflow_provider_awork.extract.manifest import MANIFEST_NAME, read_manifest, verify_manifest
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 from tests.airflow_harness import DagResult, run_dag
 from tests.storage_emulators import Emulator

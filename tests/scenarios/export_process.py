@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from airflow.sdk import Context
 
-from airflow_provider_awork.extract import publish
+from airflow_provider_awork.extract import marker
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 
 READY = "ready to export"
@@ -68,7 +68,7 @@ class ExportProcess:
 
 def main(run_id: str, try_number: int, parameters: dict[str, Any]) -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)
-    publish._LONGEST_POLL = 0.1
+    marker._LONGEST_POLL = 0.1
     operator = AworkTimeEntriesToObjectStorageOperator(task_id="export", **parameters)
     assert operator._destination().fs
     signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())

@@ -13,7 +13,7 @@ from airflow.sdk import Context, ObjectStoragePath
 from airflow_provider_awork.client.rate_limit import RateLimiter
 from airflow_provider_awork.client.session import AworkSession, RetryRules
 from airflow_provider_awork.client.time_entries import AworkClient
-from airflow_provider_awork.extract.publish import verify_manifest
+from airflow_provider_awork.extract.manifest import verify_manifest
 from airflow_provider_awork.extract.windows import Window
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.sandbox import Sandbox

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_awork.extract.publish import MANIFEST_NAME, read_manifest
+from airflow_provider_awork.extract.manifest import MANIFEST_NAME, read_manifest
 from airflow_provider_awork.sandbox import Sandbox
 from tests.scenarios.destinations import Destination, export_successfully
 

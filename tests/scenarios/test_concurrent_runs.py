@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from airflow_provider_awork.extract.publish import read_manifest
+from airflow_provider_awork.extract.manifest import read_manifest
 from airflow_provider_awork.sandbox import RuleRequest, Sandbox, Store
 from tests.scenarios.destinations import Destination
 from tests.scenarios.export_process import ExportProcess

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_awork.extract.publish import MARKER_NAME
+from airflow_provider_awork.extract.marker import MARKER_NAME
 from airflow_provider_awork.sandbox import Sandbox
 from tests.airflow_harness import DagResult
 from tests.scenarios.destinations import Destination, export, export_successfully

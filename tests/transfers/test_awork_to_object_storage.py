@@ -21,9 +21,9 @@ import pytest
 import zstandard
 from airflow.sdk import DAG, ObjectStoragePath
 
-import airflow_provider_awork.extract.publish
+import airflow_provider_awork.extract.manifest
+from airflow_provider_awork.extract.manifest import read_manifest, verify_manifest
 from airflow_provider_awork.extract.model import TIME_ENTRY
-from airflow_provider_awork.extract.publish import read_manifest, verify_manifest
 from airflow_provider_awork.sandbox import Sandbox
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 from tests.airflow_harness import DagResult, connection_in_environment, run_dag
@@ -31,7 +31,7 @@ from tests.storage_emulators import S3Emulator
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 ENTRIES = 2300
-MANIFEST_SCHEMA = Path(airflow_provider_awork.extract.publish.__file__).with_name("manifest.schema.json")
+MANIFEST_SCHEMA = Path(airflow_provider_awork.extract.manifest.__file__).with_name("manifest.schema.json")
 
 
 @pytest.fixture(scope="module")

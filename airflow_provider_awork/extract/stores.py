@@ -1,0 +1,272 @@
+"""Storage under a destination: local folders, object stores through fsspec. What fails for a moment is tried again."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import tenacity
+
+from airflow_provider_awork.exceptions import (
+    AworkConfigError,
+    AworkError,
+    AworkMissingExtraError,
+    AworkPublishError,
+)
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+    from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
+
+log = logging.getLogger(__name__)
+
+Change = Callable[[bytes | None], bytes | None]
+_T = TypeVar("_T")
+
+_LOCK_PATIENCE = 30.0  # seconds; the lock on a local file is held for one fsync
+_STORAGE_ATTEMPTS = 4
+_STORAGE_WAIT = tenacity.wait_exponential(multiplier=0.5, max=8) + tenacity.wait_random(max=1)
+
+_EXTRAS = {"s3": "s3", "s3a": "s3", "s3n": "s3", "gs": "gcs", "gcs": "gcs"} | dict.fromkeys(
+    ("abfs", "abfss", "adl"), "azure"
+)
+_REFUSALS = (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError)
+_REFUSED = {400, 401, 403, 404}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class Store(Protocol):
+    """The files of one destination, by name. A name appears with all of its bytes or not at all."""
+
+    def prepare(self) -> None: ...
+
+    def temporary_names(self, name: str) -> tuple[str, ...]:
+        """Names that a killed :meth:`put` or :meth:`write` may leave behind."""
+
+    def read(self, name: str) -> bytes | None: ...
+
+    def size(self, name: str) -> int | None: ...
+
+    def put(self, source: Path, name: str) -> None: ...
+
+    def write(self, name: str, data: bytes) -> None: ...
+
+    def delete(self, name: str) -> None: ...
+
+    def update(self, name: str, change: Change) -> None:
+        """Replace a file by what ``change`` makes of it: None is no file, before and after."""
+
+    def creates_exclusively(self, name: str, data: bytes) -> bool:
+        """Whether creating a file that exists fails, as it should; where it does not, the file holds ``data``."""
+
+
+class LocalStore:
+    """A local folder: a temporary name, fsync, rename."""
+
+    def __init__(self, folder: Path, claim: str) -> None:
+        self._folder = folder
+        self._claim = claim
+
+    def prepare(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def temporary_names(self, name: str) -> tuple[str, ...]:
+        return (f".{name}.{self._claim}.tmp",)
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            return (self._folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def size(self, name: str) -> int | None:
+        try:
+            return (self._folder / name).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def put(self, source: Path, name: str) -> None:
+        temporary = self._temporary(name)
+        temporary.unlink(missing_ok=True)
+        try:
+            temporary.hardlink_to(source)
+        except OSError:  # another file system, or one without hard links
+            shutil.copyfile(source, temporary)
+        self._publish(temporary, name)
+
+    def write(self, name: str, data: bytes) -> None:
+        temporary = self._temporary(name)
+        temporary.write_bytes(data)
+        self._publish(temporary, name)
+
+    def delete(self, name: str) -> None:
+        (self._folder / name).unlink(missing_ok=True)
+
+    def update(self, name: str, change: Change) -> None:
+        """The temporary file is the lock, as git does it with ``index.lock``."""
+        lock = self._folder / f".{name}.tmp"
+        _create_lock(lock)
+        try:
+            data = change(self.read(name))
+            if data is None:
+                self.delete(name)
+                lock.unlink()
+            else:
+                lock.write_bytes(data)
+                self._publish(lock, name)
+        except BaseException:
+            lock.unlink(missing_ok=True)
+            raise
+
+    def creates_exclusively(self, name: str, data: bytes) -> bool:
+        return True
+
+    def _temporary(self, name: str) -> Path:
+        return self._folder / self.temporary_names(name)[0]
+
+    def _publish(self, temporary: Path, name: str) -> None:
+        _sync(temporary)
+        temporary.replace(self._folder / name)
+        with contextlib.suppress(OSError):  # some network file systems cannot sync a folder
+            _sync(self._folder)
+
+
+def _create_lock(lock: Path) -> None:
+    deadline = time.monotonic() + _LOCK_PATIENCE
+    while True:
+        try:
+            return lock.touch(exist_ok=False)
+        except FileExistsError:
+            if time.monotonic() > deadline:  # its run was killed while it held it
+                lock.unlink(missing_ok=True)
+        time.sleep(0.02)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class ObjectStore:
+    """An object store through fsspec, where one put makes one whole object."""
+
+    def __init__(self, filesystem: AbstractFileSystem, prefix: str) -> None:
+        self._filesystem = filesystem
+        self._prefix = prefix.rstrip("/")
+
+    def prepare(self) -> None:
+        """A bucket is never created."""
+
+    def temporary_names(self, name: str) -> tuple[str, ...]:
+        return ()
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            return bytes(self._filesystem.cat_file(self._path(name)))
+        except FileNotFoundError:
+            return None
+
+    def size(self, name: str) -> int | None:
+        self._filesystem.invalidate_cache()  # listings are cached and do not see other writers
+        try:
+            return int(self._filesystem.info(self._path(name))["size"])
+        except FileNotFoundError:
+            return None
+
+    def put(self, source: Path, name: str) -> None:
+        self._filesystem.put_file(str(source), self._path(name))
+
+    def write(self, name: str, data: bytes) -> None:
+        self._filesystem.pipe_file(self._path(name), data)
+
+    def delete(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._filesystem.rm_file(self._path(name))
+
+    def update(self, name: str, change: Change) -> None:
+        while True:
+            current = self.read(name)
+            data = change(current)
+            if data is None:
+                return self.delete(name)
+            if current is not None:
+                return self.write(name, data)
+            with contextlib.suppress(FileExistsError):  # another run was faster: look at what it wrote
+                return self._create(name, data)
+
+    def creates_exclusively(self, name: str, data: bytes) -> bool:
+        try:
+            self._create(name, data)
+        except FileExistsError:
+            return True
+        return False
+
+    def _create(self, name: str, data: bytes) -> None:
+        self._filesystem.pipe_file(self._path(name), data, mode="create")
+
+    def _path(self, name: str) -> str:
+        return f"{self._prefix}/{name}"
+
+
+def open_store(destination: ObjectStoragePath, *, claim: str = "") -> Store:
+    from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
+
+    filesystem = _open_filesystem(destination)
+    if isinstance(filesystem, LocalFileSystem):
+        return LocalStore(Path(destination.path), claim)
+    return ObjectStore(filesystem, destination.path)
+
+
+def _open_filesystem(destination: ObjectStoragePath) -> AbstractFileSystem:
+    try:
+        return destination.fs
+    except Exception as error:
+        missing = isinstance(error, ImportError) or "No filesystem registered" in str(error)
+        if not missing:
+            raise AworkPublishError(f"Cannot open the storage of {destination}: {error}") from error
+        extra = _EXTRAS.get(destination.protocol)
+        if extra is None:
+            raise AworkConfigError(
+                f"destination={str(destination)!r}: Airflow has no filesystem for {destination.protocol}://; use a "
+                "local path, s3://, gs:// or abfs://"
+            ) from error
+        raise AworkMissingExtraError(
+            f"destination={str(destination)!r}: the filesystem for {destination.protocol}:// is not installed. "
+            f"Run: pip install 'airflow-provider-awork[{extra}]'"
+        ) from error
+
+
+def retry(function: Callable[..., _T], *arguments: Any) -> _T:
+    retrying = tenacity.Retrying(
+        stop=tenacity.stop_after_attempt(_STORAGE_ATTEMPTS),
+        wait=_STORAGE_WAIT,
+        retry=tenacity.retry_if_exception(_is_transient),
+        before_sleep=tenacity.before_sleep_log(log, logging.WARNING),
+        reraise=True,
+    )
+    return retrying(function, *arguments)
+
+
+def _is_transient(error: BaseException) -> bool:
+    if isinstance(error, AworkError) or not isinstance(error, Exception):
+        return False
+    return not is_refusal(error) and getattr(error, "errno", None) not in _FULL
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the store said no; each filesystem has its own way (S3: OSErrors, Azure: status_code, Google: code)."""
+    status = getattr(error, "status_code", None) or getattr(error, "code", None)
+    forbidden = isinstance(error, OSError) and str(error).startswith("Forbidden")
+    return (
+        isinstance(error, _REFUSALS) or getattr(error, "errno", None) == errno.EROFS or forbidden or status in _REFUSED
+    )
