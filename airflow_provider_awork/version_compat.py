@@ -7,6 +7,11 @@ Airflow's exceptions live in ``airflow.sdk.exceptions`` from 3.2 on; 3.1 has onl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
 from airflow.sdk.exceptions import AirflowException
 
 try:
@@ -17,4 +22,41 @@ except ImportError:  # Airflow 3.1
         AirflowOptionalProviderFeatureException,
     )
 
-__all__ = ["AirflowException", "AirflowFailException", "AirflowOptionalProviderFeatureException"]
+__all__ = [
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowOptionalProviderFeatureException",
+    "Partition",
+    "partition_of",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partition:
+    """
+    What a task sees of its run's partition.
+
+    :param key: the partition key.
+    :param date: the instant that the partition begins; None where Airflow does not tell.
+    :param key_in_utc: whether Airflow wrote the key in UTC, whatever the timetable's zone.
+    """
+
+    key: str
+    date: datetime | None
+    key_in_utc: bool
+
+
+def partition_of(context: Mapping[str, Any]) -> Partition | None:
+    """
+    The partition of a task's run; None if it has none.
+
+    Airflow 3.1 has no partitions. 3.2 tells tasks only the key, which schedules write in UTC; 3.3 tells the date, too,
+    and writes keys in the timetable's zone.
+    """
+    run = context.get("dag_run")
+    key = getattr(run, "partition_key", None)
+    if not key:
+        return None
+    scheduled = getattr(run, "run_type", None) in ("scheduled", "backfill")
+    key_in_utc = scheduled and "partition_date" not in context
+    return Partition(key=key, date=context.get("partition_date"), key_in_utc=key_in_utc)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date, timedelta
 from types import SimpleNamespace
@@ -121,24 +122,165 @@ def test_no_window_reads_everything_in_any_run(awork: Sandbox) -> None:
     assert len(result.xcom("entries")) == 1500
 
 
-def test_the_partition_date_comes_before_the_data_interval() -> None:
-    interval = {"data_interval_start": midnight(date(2026, 1, 1)), "data_interval_end": midnight(date(2026, 2, 1))}
-    window = resolve_window(
-        {"partition_date": midnight(date(2026, 3, 29)), **interval}, field="startDateLocal", timezone=BERLIN
+def partition_timetable(cron: str, zone: str, key_format: str, **parameters: Any) -> Any:
+    timetables = pytest.importorskip("airflow.sdk", reason="Airflow 3.1 has no partitions")
+    if not hasattr(timetables, "CronPartitionTimetable"):
+        pytest.skip("Airflow 3.1 has no partitions")
+    return timetables.CronPartitionTimetable(cron, timezone=zone, key_format=key_format, **parameters)
+
+
+def run_of_partition(dag: DAG, *, earliest: pendulum.DateTime) -> DagResult:
+    """Run the first partition that Airflow's scheduler makes of a timetable, with the key and date it gives."""
+    from airflow.serialization.encoders import coerce_to_core_timetable
+    from airflow.timetables.base import TimeRestriction
+
+    restriction = TimeRestriction(earliest=earliest, latest=None, catchup=True)
+    info = coerce_to_core_timetable(dag.timetable).next_dagrun_info_v2(last_dagrun_info=None, restriction=restriction)
+    assert info is not None
+    return run_dag(dag, run_type="scheduled", partition_key=info.partition_key, partition_date=info.partition_date)
+
+
+@pytest.fixture(scope="module")
+def around_midnight() -> Iterator[Sandbox]:
+    """Entries a quarter of an hour before and after each midnight in Berlin that the tests are about."""
+    first_days = ("2025-03-30", "2025-03-31", "2025-10-26", "2025-10-27", "2026-01-01", "2026-02-01", "2026-03-01")
+    with Sandbox() as sandbox, connection_in_environment(sandbox.url, sandbox.token):
+        for first_day in first_days:
+            for minutes in (-15, 15):
+                start = midnight(date.fromisoformat(first_day)).add(minutes=minutes)
+                sandbox.store.add(sandbox.make_entry(started_at=start, ended_at=start.add(minutes=5)))
+        yield sandbox
+
+
+KEYS = {"day": "%Y-%m-%d", "instant": "%Y-%m-%dT%H:%M:%S"}
+ONLY_KEYS_IN_UTC = "Airflow 3.2 writes keys in UTC: days are wrong there, and refused"
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("day", ["2025-03-30", "2025-10-26", "2025-12-31"], ids=["23 hours", "25 hours", "year end"])
+@pytest.mark.parametrize(("cron", "offset"), [("0 0 * * *", 0), ("0 2 * * *", -1)], ids=["midnight", "the night after"])
+def test_a_partition_is_its_day_in_the_timetables_zone(
+    around_midnight: Sandbox, key: str, day: str, cron: str, offset: int
+) -> None:
+    timetable = partition_timetable(cron, BERLIN, KEYS[key], run_offset=offset)
+    first = midnight(date.fromisoformat(day))
+    result = run_of_partition(dag_with(timetable), earliest=first.add(days=-offset))
+    if key == "day" and tasks_see_only_the_key():
+        assert result.task("entries").state == "failed"
+        assert "writes it in UTC" in result.logs
+    else:
+        assert_has_day(result, around_midnight, first.date())
+
+
+def tasks_see_only_the_key() -> bool:
+    from airflow.sdk import Context
+
+    return "partition_date" not in Context.__annotations__
+
+
+@pytest.mark.parametrize("day", ["2025-03-30", "2025-10-26"])
+def test_on_instants_a_partition_is_from_midnight_to_midnight(around_midnight: Sandbox, day: str) -> None:
+    timetable = partition_timetable("0 0 * * *", BERLIN, KEYS["instant"])
+    first = midnight(date.fromisoformat(day))
+    run_of_partition(dag_with(timetable, window_field="createdOn"), earliest=first)
+    bounds = [at.in_timezone("UTC").format("YYYY-MM-DDTHH:mm:ss") for at in (first, first.add(days=1))]
+    assert around_midnight.requests[-1].query["filterby"] == (
+        f"createdOn ge datetime'{bounds[0]}' and createdOn lt datetime'{bounds[1]}'"
     )
+
+
+@pytest.mark.parametrize(("month", "rows"), [("2025-12", 1), ("2026-01", 2), ("2026-02", 2)])
+def test_a_key_that_is_a_month_is_that_month(around_midnight: Sandbox, month: str, rows: int) -> None:
+    timetable = partition_timetable("0 3 1 * *", "UTC", "%Y-%m", run_offset=-1)
+    result = run_of_partition(dag_with(timetable), earliest=pendulum.parse(f"{month}-01").add(months=1))
+    assert [entry["startDateLocal"][:7] for entry in result.xcom("entries")] == [month] * rows
+
+
+def test_a_run_that_was_started_with_a_key_by_hand(around_midnight: Sandbox) -> None:
+    timetable = partition_timetable("0 0 * * *", BERLIN, "%Y-%m-%d")
+    result = run_dag(dag_with(timetable), partition_key="2025-10-26")
+    assert_has_day(result, around_midnight, date(2025, 10, 26))
+
+
+def of_partition(key: str, *, at: pendulum.DateTime | None = None, cron: str | None = None, **parameters: Any) -> Any:
+    """The bounds that a run with this partition gets, as Airflow 3.3 tells tasks of it."""
+    timetable = SimpleNamespace(timezone=pendulum.timezone(BERLIN), expression=cron) if cron else None
+    context = {
+        "dag_run": SimpleNamespace(partition_key=key, run_type="scheduled"),
+        "partition_date": at,
+        "dag": SimpleNamespace(timetable=timetable, timezone=pendulum.timezone("UTC")),
+        "data_interval_start": midnight(date(2026, 1, 1)),
+        "data_interval_end": midnight(date(2026, 2, 1)),
+    }
+    window = resolve_window(context, **{"field": "startDateLocal", **parameters})
     assert window is not None
-    assert (window.start, window.end) == (date(2026, 3, 29), date(2026, 3, 30))
+    return window.start, window.end
 
 
-def test_the_partition_key_is_the_day_where_there_is_no_partition_date() -> None:
-    window = resolve_window({"dag_run": SimpleNamespace(partition_key="2026-03-29")}, field="startDateLocal")
+@pytest.mark.parametrize(
+    ("key", "length", "first", "after"),
+    [
+        ("2026-03-29", None, date(2026, 3, 29), date(2026, 3, 30)),
+        ("2026-03-23 (W13)", None, date(2026, 3, 23), date(2026, 3, 30)),
+        ("2026-02", None, date(2026, 2, 1), date(2026, 3, 1)),
+        ("2026-12", "P1M", date(2026, 12, 1), date(2027, 1, 1)),
+        ("2026-Q4", None, date(2026, 10, 1), date(2027, 1, 1)),
+        ("2026", None, date(2026, 1, 1), date(2027, 1, 1)),
+        ("2026-03-29", "P1M", date(2026, 3, 29), date(2026, 4, 29)),
+        ("2026-03-29T00:00:00", "P7D", date(2026, 3, 29), date(2026, 4, 5)),
+    ],
+)
+def test_the_key_names_the_period(key: str, length: str | None, first: date, after: date) -> None:
+    assert of_partition(key, length=length) == (first, after)
+
+
+def test_a_partition_of_hours_begins_at_its_instant() -> None:
+    at = pendulum.datetime(2026, 10, 25, 1)  # the second 02:00 in Berlin
+    bounds = of_partition("2026-10-25T02:00:00", at=at, cron="0 * * * *", field="createdOn", length="PT1H")
+    assert bounds == (at, at.add(hours=1))
+
+
+@pytest.mark.parametrize("cron", ["0 0 1 * *", "0 0 * * 1", "0 * * * *", "0 6 * * 1-5", "@monthly"])
+def test_the_length_of_a_partition_is_not_guessed(cron: str) -> None:
+    with pytest.raises(AworkConfigError, match="window_length"):
+        of_partition("2026-03-01", at=midnight(date(2026, 3, 1)), cron=cron)
+
+
+@pytest.mark.parametrize(
+    ("key", "parameters", "said"),
+    [
+        ("2026-03-29", {"at": midnight(date(2026, 3, 30)), "cron": "0 0 * * *"}, "is not the partition date"),
+        ("2026-03", {"at": midnight(date(2026, 4, 1)), "cron": "0 0 1 * *"}, "is not the partition date"),
+        ("2026-03", {"length": "P1D"}, "names a period of P1M"),
+        ("2026-W13", {}, "2026-W13"),
+        ("2026-02-30", {}, "2026-02-30"),
+        ("north|2026-03-29", {"at": midnight(date(2026, 3, 29))}, "north"),
+        ("2026-03-29", {"length": "a day"}, "'a day' is not an ISO 8601 duration"),
+        ("2026-03-29", {"length": "PT1H"}, "in days"),
+    ],
+)
+def test_a_partition_that_is_not_certain_is_an_error(key: str, parameters: dict[str, Any], said: str) -> None:
+    with pytest.raises(AworkConfigError, match=re.escape(said)):
+        of_partition(key, **parameters)
+
+
+def test_a_key_of_another_form_is_seen_in_the_timetables_zone() -> None:
+    at = midnight(date(2026, 3, 29)).in_timezone("UTC")
+    assert of_partition("29.03.2026", at=at, cron="0 0 * * *") == (date(2026, 3, 29), date(2026, 3, 30))
+
+
+def test_a_start_and_a_length_make_a_window() -> None:
+    window = resolve_window({}, field="createdOn", start="2026-03-01", length="P1M", timezone=BERLIN)
     assert window is not None
-    assert (window.start, window.end) == (date(2026, 3, 29), date(2026, 3, 30))
+    assert (window.start, window.end) == (midnight(date(2026, 3, 1)), midnight(date(2026, 4, 1)))
 
 
-def test_a_partition_key_that_is_no_day_is_not_guessed() -> None:
-    with pytest.raises(AworkConfigError, match="2026-W13"):
-        resolve_window({"dag_run": SimpleNamespace(partition_key="2026-W13")}, field="startDateLocal")
+def test_a_length_beside_an_end_or_an_interval_is_an_error() -> None:
+    with pytest.raises(AworkConfigError, match="pass one of them"):
+        resolve_window({}, field="createdOn", start="2026-03-01", end="2026-04-01", length="P1M")
+    interval = {"data_interval_start": midnight(date(2026, 1, 1)), "data_interval_end": midnight(date(2026, 2, 1))}
+    with pytest.raises(AworkConfigError, match="has a length already"):
+        resolve_window(interval, field="createdOn", length="P1M")
 
 
 @pytest.mark.parametrize("missing", ["start", "end"])

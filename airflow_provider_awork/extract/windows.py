@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, tzinfo
 from zoneinfo import ZoneInfo
 
+import pendulum
+
 from airflow_provider_awork.client.filters import check_balanced, datetime_literal, day_literal
 from airflow_provider_awork.exceptions import AworkConfigError
 
@@ -24,6 +26,10 @@ Bound = date | datetime | str
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _FRACTION = re.compile(r"[.,]\d*[1-9]")
+_LENGTH = re.compile(
+    r"P(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
+    r"(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?)?"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +97,33 @@ class Window:
             )
         return cls(field=field, start=first, end=after, timezone=timezone)
 
+    @classmethod
+    def of_length(cls, *, field: str, start: Bound, length: str, timezone: str | None = None) -> Window:
+        """
+        Make a window from its start and its length by the calendar.
+
+        :param field: as in ``of``.
+        :param start: first day or instant inside.
+        :param length: as in :func:`parse_length`. Days and more are counted by the calendar and the clock of
+            ``timezone`` (default: that of ``start``, else UTC), so a day may have 23 or 25 hours.
+        :param timezone: IANA zone, as in ``of``.
+        :raises AworkConfigError: a bound or the length cannot work.
+
+        >>> window = Window.of_length(field="createdOn", start="2026-03-01", length="P1M", timezone="Europe/Berlin")
+        >>> window.to_dict()["start"], window.to_dict()["end"]
+        ('2026-02-28T23:00:00Z', '2026-03-31T22:00:00Z')
+        """
+        duration, first = parse_length(length), cls.of(field=field, start=start, timezone=timezone).start
+        if isinstance(first, datetime):
+            parsed = _parse("window_start", start)
+            zone = _zone(timezone) if timezone else (parsed.tzinfo if isinstance(parsed, datetime) else UTC)
+            end: Bound = pendulum.instance(datetime.fromtimestamp(first.timestamp(), zone)) + duration
+        elif has_hours(duration):
+            raise AworkConfigError(f"window_length: {length!r} has hours, but a window on {field} is in days")
+        else:
+            end = pendulum.instance(first or date.min) + duration
+        return cls.of(field=field, start=start, end=end, timezone=timezone)
+
     def filterby(self, *, literal_timezone: str = "UTC") -> str | None:
         """
         The window as awork's expression; None if there is no window.
@@ -126,6 +159,32 @@ class Window:
         """The window in JSON types, for a manifest."""
         start, end = (None if bound is None else _plain(bound) for bound in (self.start, self.end))
         return {"field": self.field, "start": start, "end": end, "timezone": self.timezone}
+
+
+def parse_length(text: str) -> pendulum.Duration:
+    """
+    The length of a window.
+
+    :param text: an ISO 8601 duration of whole years, months, weeks, days, hours and minutes, such as ``P1D``, ``P1M``
+        or ``PT1H``.
+    :raises AworkConfigError: it is none, or zero.
+
+    >>> parse_length("P1Y6M").in_words()
+    '1 year 6 months'
+    """
+    match = _LENGTH.fullmatch(text) if isinstance(text, str) else None
+    parts = {} if match is None else {unit: int(number) for unit, number in match.groupdict(default="0").items()}
+    if not any(parts.values()):
+        raise AworkConfigError(
+            f"window_length: {text!r} is not an ISO 8601 duration above zero such as 'P1D' (a day), 'P1M' (a month) or "
+            "'PT1H' (an hour)"
+        )
+    return pendulum.Duration(**parts)
+
+
+def has_hours(length: pendulum.Duration) -> bool:
+    """Whether a length has a part below a day."""
+    return bool(length.hours or length.minutes)
 
 
 def _to_day(name: str, bound: Bound, zone: tzinfo | None) -> date:

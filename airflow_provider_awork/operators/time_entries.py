@@ -36,7 +36,11 @@ class AworkTimeEntriesOperator(BaseOperator):
     :param window_start: first instant or day of the window: ``date``, ``YYYY-MM-DD``, aware datetime or ISO text.
         Without both bounds the window is the run's partition or data interval. (templated)
     :param window_end: first instant or day after the window. (templated)
-    :param timezone: IANA zone of the days; by default the DAG's, where the run's data interval is used. (templated)
+    :param window_length: ISO 8601 duration such as ``P1D``, ``P1M`` or ``PT1H``, counted by the calendar, of a window
+        that has only a start: the run's partition, or ``window_start``. None takes the period that the partition's key
+        names: a month for ``2026-03``, a day for ``2026-03-29``. (templated)
+    :param timezone: IANA zone of the days; where the run's own bounds are used, by default the timetable's, else the
+        DAG's. (templated)
     :param project_id: only entries of this project (GUID). (templated)
     :param awork_task_id: only entries of this awork task (GUID). (templated)
     :param fields: keep only these fields, nested ones with a slash: ``["id", "duration", "project/name"]``. The dicts
@@ -65,6 +69,7 @@ class AworkTimeEntriesOperator(BaseOperator):
         "window_field",
         "window_start",
         "window_end",
+        "window_length",
         "timezone",
         "project_id",
         "awork_task_id",
@@ -79,6 +84,7 @@ class AworkTimeEntriesOperator(BaseOperator):
         window_field: str | None = None,
         window_start: date | datetime | str | None = None,
         window_end: date | datetime | str | None = None,
+        window_length: str | None = None,
         timezone: str | None = None,
         project_id: str | None = None,
         awork_task_id: str | None = None,
@@ -94,6 +100,7 @@ class AworkTimeEntriesOperator(BaseOperator):
         self.window_field = window_field
         self.window_start = window_start
         self.window_end = window_end
+        self.window_length = window_length
         self.timezone = timezone
         self.project_id = project_id
         self.awork_task_id = awork_task_id
@@ -116,6 +123,7 @@ class AworkTimeEntriesOperator(BaseOperator):
             field=self.window_field,
             start=self.window_start,
             end=self.window_end,
+            length=self.window_length,
             timezone=self.timezone,
         )
         reader = self.hook.read_time_entries(

@@ -43,7 +43,11 @@ class AworkTimeEntriesToObjectStorageOperator(BaseOperator):
     :param window_start: first instant or day of the window: ``date``, ``YYYY-MM-DD``, aware datetime or ISO text.
         Without both bounds the window is the run's partition or data interval. (templated)
     :param window_end: first instant or day after the window. (templated)
-    :param timezone: IANA zone of the days; by default the DAG's, where the run's data interval is used. (templated)
+    :param window_length: ISO 8601 duration such as ``P1D``, ``P1M`` or ``PT1H``, counted by the calendar, of a window
+        that has only a start: the run's partition, or ``window_start``. None takes the period that the partition's key
+        names: a month for ``2026-03``, a day for ``2026-03-29``. (templated)
+    :param timezone: IANA zone of the days; where the run's own bounds are used, by default the timetable's, else the
+        DAG's. (templated)
     :param project_id: only entries of this project (GUID). (templated)
     :param file_format: ``ndjson`` (each entry byte for byte as awork sent it), ``csv`` or ``parquet`` (flat, typed
         columns; needs the extra ``parquet``). (templated)
@@ -81,6 +85,7 @@ class AworkTimeEntriesToObjectStorageOperator(BaseOperator):
         "window_field",
         "window_start",
         "window_end",
+        "window_length",
         "timezone",
         "project_id",
         "file_format",
@@ -98,6 +103,7 @@ class AworkTimeEntriesToObjectStorageOperator(BaseOperator):
         window_field: str | None = None,
         window_start: date | datetime | str | None = None,
         window_end: date | datetime | str | None = None,
+        window_length: str | None = None,
         timezone: str | None = None,
         project_id: str | None = None,
         file_format: str = "ndjson",
@@ -117,6 +123,7 @@ class AworkTimeEntriesToObjectStorageOperator(BaseOperator):
         self.window_field = window_field
         self.window_start = window_start
         self.window_end = window_end
+        self.window_length = window_length
         self.timezone = timezone
         self.project_id = project_id
         self.file_format = file_format
@@ -143,6 +150,7 @@ class AworkTimeEntriesToObjectStorageOperator(BaseOperator):
             field=self.window_field,
             start=self.window_start,
             end=self.window_end,
+            length=self.window_length,
             timezone=self.timezone,
         )
         if self.estimate:
