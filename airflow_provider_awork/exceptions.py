@@ -9,7 +9,7 @@ so that Airflow fails the task at once, wherever the error is raised: in an oper
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from airflow_provider_awork.version_compat import (
     AirflowException,
@@ -145,7 +145,15 @@ class AworkServerError(AworkApiError):
 
 
 class AworkRateLimitError(AworkApiError):
-    """429 still after the waits that the client is allowed."""
+    """
+    429 still after the waits that the client is allowed.
+
+    :param retry_after: seconds after which awork said that requests are welcome again; None where it did not say.
+    """
+
+    def __init__(self, *, retry_after: float | None = None, **answer: Any) -> None:
+        super().__init__(**answer)
+        self.retry_after = retry_after
 
 
 class AworkRequestError(AworkApiError, AirflowFailException):

@@ -98,6 +98,7 @@ PROVIDER_INFO: dict[str, Any] = {
             "python-module": "airflow_provider_awork.transfers.awork_to_object_storage",
         }
     ],
+    "extra-links": ["airflow_provider_awork.links.awork.AworkLink"],
 }
 
 

@@ -2,7 +2,7 @@
 Every difference between the supported Airflow versions (3.1, 3.2, 3.3); no other module asks for the version.
 
 Airflow's exceptions live in ``airflow.sdk.exceptions`` from 3.2 on; 3.1 has only ``AirflowException`` there, and
-``airflow.exceptions`` warns about deprecation from 3.3 on.
+``airflow.exceptions`` warns about deprecation from 3.3 on. Retry policies came with 3.3.
 """
 
 from __future__ import annotations
@@ -22,11 +22,22 @@ except ImportError:  # Airflow 3.1
         AirflowOptionalProviderFeatureException,
     )
 
+try:
+    from airflow.sdk import RetryDecision, RetryPolicy
+except ImportError:  # Airflow 3.1 and 3.2, where nothing asks a policy
+    HAS_RETRY_POLICIES = False
+    RetryDecision = RetryPolicy = object  # type: ignore[assignment, misc]
+else:
+    HAS_RETRY_POLICIES = True
+
 __all__ = [
+    "HAS_RETRY_POLICIES",
     "AirflowException",
     "AirflowFailException",
     "AirflowOptionalProviderFeatureException",
     "Partition",
+    "RetryDecision",
+    "RetryPolicy",
     "partition_of",
 ]
 

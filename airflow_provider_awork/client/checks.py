@@ -41,6 +41,7 @@ class Identity:
     :param name: its name.
     :param sees_all_entries: whether it may list other people's entries (administrator, or *write* on the feature
         ``project-timetracking``); None where awork does not tell.
+    :param workspace_url: where people find the workspace.
     """
 
     workspace_id: str | None
@@ -48,9 +49,11 @@ class Identity:
     user_id: str | None
     name: str
     sees_all_entries: bool | None
+    workspace_url: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """What a manifest says of the source."""
+        return {name: value for name, value in asdict(self).items() if name != "workspace_url"}
 
 
 def identity(session: AworkSession) -> Identity:
@@ -67,6 +70,7 @@ def identity(session: AworkSession) -> Identity:
         user_id=me.get("id"),
         name=" ".join(filter(None, (me.get("firstName"), me.get("lastName")))) or "without a name",
         sees_all_entries=_sees_all_entries(session),
+        workspace_url=workspace.get("url"),
     )
 
 

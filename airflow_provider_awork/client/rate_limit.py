@@ -104,6 +104,7 @@ class RateLimiter:
         :return: seconds: the later of ``ratelimit-reset`` and ``Retry-After`` (seconds or a date), else a minute.
         """
         said, source = _said_wait(headers)
+        said = UNKNOWN_WAIT if said is None else said
         margin = min(0.1 * 2.0 ** (refusals - 1), LONGEST_MARGIN)
         seconds = min(max(said, 0.0) + margin, self._max_wait)
         with self._changed:
@@ -205,8 +206,13 @@ class _ServerBudget:
         return 0.0
 
 
-def _said_wait(headers: Mapping[str, str]) -> tuple[float, str]:
-    said = []
+def said_wait(headers: Mapping[str, str]) -> float | None:
+    """Seconds that an answer asks to wait: the later of ``ratelimit-reset`` and ``Retry-After``; None: it does not."""
+    return _said_wait(headers)[0]
+
+
+def _said_wait(headers: Mapping[str, str]) -> tuple[float | None, str]:
+    said: list[tuple[float, str]] = []
     reset = _number(headers.get("ratelimit-reset"))
     if reset is not None:
         said.append((reset, "ratelimit-reset"))
@@ -214,7 +220,9 @@ def _said_wait(headers: Mapping[str, str]) -> tuple[float, str]:
     seconds = _number(after) if _number(after) is not None else _seconds_until(after, headers.get("date"))
     if seconds is not None:
         said.append((seconds, "Retry-After"))
-    return max(said, default=(UNKNOWN_WAIT, f"unreadable Retry-After {after[:40]!r}" if after else "no time given"))
+    if said:
+        return max(said)
+    return None, f"unreadable Retry-After {after[:40]!r}" if after else "no time given"
 
 
 def _number(text: str | None) -> float | None:

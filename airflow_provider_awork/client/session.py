@@ -19,7 +19,7 @@ from requests.adapters import HTTPAdapter
 from airflow_provider_awork import __version__
 from airflow_provider_awork.client.auth import BearerAuth
 from airflow_provider_awork.client.config import AworkConfig
-from airflow_provider_awork.client.rate_limit import RateLimiter
+from airflow_provider_awork.client.rate_limit import RateLimiter, said_wait
 from airflow_provider_awork.exceptions import (
     AworkApiError,
     AworkAuthenticationError,
@@ -251,7 +251,11 @@ def error_from(answer: Answer, *, method: str, path: str) -> AworkApiError:
         error = error["message"]
     code = _text(error.get("code"))
     no_object = f"no error object in the answer ({answer.headers.get('content-type', 'no content type')})"
-    return _error_class(answer.status, code, wrapped or not error)(
+    error_class = _error_class(answer.status, code, wrapped or not error)
+    further: dict[str, Any] = {}
+    if error_class is AworkRateLimitError:
+        further["retry_after"] = said_wait(answer.headers)
+    return error_class(
         status=answer.status,
         code=code,
         description=_text(error.get("description")) or no_object,
@@ -261,6 +265,7 @@ def error_from(answer: Answer, *, method: str, path: str) -> AworkApiError:
         details=[str(detail) for detail in _items(error.get("details"))],
         validation_errors=[each for each in _items(error.get("validationErrors")) if isinstance(each, dict)],
         trace_id=_text(error.get("traceId")) or answer.headers.get("trace-id") or answer.headers.get("x-edge-ref"),
+        **further,
     )
 
 

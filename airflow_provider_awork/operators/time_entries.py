@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
+from airflow_provider_awork.base_operator import AworkBaseOperator
 from airflow_provider_awork.exceptions import AworkConfigError, AworkTooLargeError
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.run_window import resolve_window
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 TRANSFER = "airflow_provider_awork.transfers.awork_to_object_storage.AworkTimeEntriesToObjectStorageOperator"
 
 
-class AworkTimeEntriesOperator(BaseOperator):
+class AworkTimeEntriesOperator(AworkBaseOperator):
     """
     Pull a small number of time entries into XCom: a list of dicts, complete and in order of ``createdOn``.
 
@@ -109,10 +107,6 @@ class AworkTimeEntriesOperator(BaseOperator):
         self.max_entries = max_entries
         self.max_bytes = max_bytes
         self.awork_conn_id = awork_conn_id
-
-    @cached_property
-    def hook(self) -> AworkHook:
-        return AworkHook(self.awork_conn_id)
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         import msgspec

@@ -5,13 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from functools import cached_property
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
+from airflow_provider_awork.base_operator import AworkBaseOperator
 from airflow_provider_awork.exceptions import AworkConfigError, AworkEmptyError
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.run_window import resolve_window
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_awork.extract.windows import Window
 
 
-class AworkTimeEntriesToObjectStorageOperator(BaseOperator):
+class AworkTimeEntriesToObjectStorageOperator(AworkBaseOperator):
     """
     Stream time entries to object storage: complete, each once, in files that a manifest lists.
 
@@ -135,10 +133,6 @@ class AworkTimeEntriesToObjectStorageOperator(BaseOperator):
         self.estimate = estimate
         self.spool_folder = spool_folder
         self.awork_conn_id = awork_conn_id
-
-    @cached_property
-    def hook(self) -> AworkHook:
-        return AworkHook(self.awork_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_awork.extract.writers import check_format
