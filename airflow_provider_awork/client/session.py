@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import platform
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from mmap import mmap
@@ -14,12 +13,12 @@ import msgspec
 import requests
 import tenacity
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from airflow_provider_awork import __version__
 from airflow_provider_awork.client.auth import BearerAuth
 from airflow_provider_awork.client.config import AworkConfig
 from airflow_provider_awork.client.rate_limit import RateLimiter, said_wait
+from airflow_provider_awork.client.transport import BoundedAdapter
 from airflow_provider_awork.exceptions import (
     AworkApiError,
     AworkAuthenticationError,
@@ -66,14 +65,14 @@ class RetryRules:
     :param first_wait: seconds before the second try; doubles from try to try, with jitter.
     :param longest_wait: seconds that such a wait is at most.
     :param rate_limit_tries: how many 429 answers one request outlasts; their waits are the server's.
-    :param body_factor: a body may take this many times the read time-out in all.
+    :param answer_factor: an answer, header lines and body, may take this many times the read time-out in all.
     """
 
     tries: int = 8
     first_wait: float = 0.5
     longest_wait: float = 30.0
     rate_limit_tries: int = 10
-    body_factor: float = 5.0
+    answer_factor: float = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +121,8 @@ class AworkSession:
         self._http = requests.Session()
         self._http.auth = BearerAuth(config.token)
         self._http.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=MOST_CONNECTIONS)
+        longest = config.extras.read_timeout * self._retry.answer_factor
+        adapter = BoundedAdapter(seconds=longest, pool_connections=1, pool_maxsize=MOST_CONNECTIONS)
         self._http.mount("http://", adapter)
         self._http.mount("https://", adapter)
 
@@ -214,17 +214,14 @@ class AworkSession:
 
     def _read(self, response: requests.Response) -> memoryview:
         """Read the whole body; urllib3 checks Content-Length and the encoding."""
-        deadline = time.monotonic() + self.config.extras.read_timeout * self._retry.body_factor
         body, length = mmap(-1, FIRST_BUFFER_BYTES), 0
-        # Not stream(): it waits for whole chunks, and a body that trickles in would never meet the deadline.
+        # Not stream(): it waits for whole chunks, and a body that trickles in would never meet its deadline.
         while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
             if length + len(chunk) > len(body):
                 smaller, body = body, mmap(-1, 2 * (length + len(chunk)))
                 body.write(memoryview(smaller)[:length])
             body[length : length + len(chunk)] = chunk
             length += len(chunk)
-            if time.monotonic() > deadline:
-                raise TimeoutError("the body comes too slowly")
         return memoryview(body)[:length]
 
     def _cause(self, error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 import time
@@ -101,16 +102,18 @@ def test_a_page_that_never_comes(awork: Sandbox, fault: Fault) -> None:
 
 
 @contextmanager
-def slow_server(first_bytes: bytes, *, then_each: float | None) -> Iterator[str]:
-    """Accepts everybody, sends these bytes, then one byte each so many seconds for ever, or nothing."""
+def slow_server(first_bytes: bytes, *, then_each: float | None, more: bytes = b" ") -> Iterator[str]:
+    """Accepts everybody, sends these bytes, then more, byte by byte, each so many seconds for ever, or nothing."""
     stop = threading.Event()
 
     def serve(connection: socket.socket) -> None:
         with connection:
             try:
                 connection.sendall(first_bytes)
-                while not stop.wait(then_each or 60):
-                    connection.sendall(b" ")
+                for number in itertools.count():
+                    if stop.wait(then_each or 60):
+                        return
+                    connection.sendall(more[number % len(more) :][:1])
             except OSError:
                 return  # the client went
 
@@ -132,18 +135,39 @@ def slow_server(first_bytes: bytes, *, then_each: float | None) -> Iterator[str]
 
 
 WITH_LENGTH = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000000\r\n\r\n["
+CHUNKED = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
 WITHOUT_LENGTH = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n["
 
 
 @pytest.mark.parametrize(
-    ("first_bytes", "then_each"),
-    [(b"", None), (WITH_LENGTH, None), (WITH_LENGTH, 0.05), (WITHOUT_LENGTH, 0.05)],
-    ids=["no answer", "half an answer", "a body that trickles", "a body without length that trickles"],
+    ("first_bytes", "then_each", "more"),
+    [
+        (b"", None, b" "),
+        (b"", 0.05, b"HTTP/1.1 200 OK, or so it may say at some time in the future"),
+        (b"HTTP/1.1 200 OK\r\n", 0.05, b"x-header: one of many\r\n"),
+        (b"HTTP/1.1 100 Continue\r\n", 0.05, b"\r\nHTTP/1.1 100 Continue\r\n"),
+        (WITH_LENGTH, None, b" "),
+        (WITH_LENGTH, 0.05, b" "),
+        (WITHOUT_LENGTH, 0.05, b" "),
+        (CHUNKED, 0.05, b"1\r\n \r\n"),
+    ],
+    ids=[
+        "no answer",
+        "a status line that trickles",
+        "headers that trickle",
+        "interim answers that trickle",
+        "half an answer",
+        "a body that trickles",
+        "a body without length that trickles",
+        "chunks that trickle",
+    ],
 )
-def test_a_server_that_keeps_one_waiting_is_left_in_bounded_time(first_bytes: bytes, then_each: float | None) -> None:
-    with slow_server(first_bytes, then_each=then_each) as url:
+def test_a_server_that_keeps_one_waiting_is_left_in_bounded_time(
+    first_bytes: bytes, then_each: float | None, more: bytes
+) -> None:
+    with slow_server(first_bytes, then_each=then_each, more=more) as url:
         config = build_config(token="key", base_url=url, extras={"read_timeout": 0.2})
-        session = AworkSession(config, retry=RetryRules(tries=2, first_wait=0.01, body_factor=2))
+        session = AworkSession(config, retry=RetryRules(tries=2, first_wait=0.01, answer_factor=2))
         started = time.monotonic()
         with pytest.raises(AworkTransportError, match=r"GET me: .*([Tt]imed out|too slowly)"):
             session.get("me", parse=decode_json)
