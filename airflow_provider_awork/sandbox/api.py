@@ -29,6 +29,7 @@ from airflow_provider_awork.sandbox.filter_grammar import FilterError
 from airflow_provider_awork.sandbox.filter_sql import Context, Sql, both, filter_sql, order_sql
 from airflow_provider_awork.sandbox.forms import BatchForm, EntryForm, IdsForm, NewEntryForm, TypeOfWorkForm, read_form
 from airflow_provider_awork.sandbox.nested_objects import simplified
+from airflow_provider_awork.sandbox.oauth import OAuth
 from airflow_provider_awork.sandbox.settings import Settings
 from airflow_provider_awork.sandbox.store import TABLES, Store, compact_json
 
@@ -61,17 +62,20 @@ class Api:
     :param store: the data.
     :param settings: read anew for each request.
     :param me: id of the user that the token stands for.
+    :param oauth: the endpoints that issue tokens.
     """
 
-    def __init__(self, *, store: Store, settings: Settings, me: str) -> None:
+    def __init__(self, *, store: Store, settings: Settings, me: str, oauth: OAuth) -> None:
         self._store = store
         self._settings = settings
         self._me = me
+        self._oauth = oauth
         self._changes = EntryChanges(store=store, settings=settings, me=me)
 
     def application(self) -> Starlette:
         """The ASGI application of all endpoints below ``/api/v1``; the routes of lists have the name ``list``."""
         routes = [
+            *self._oauth.routes(BASE_PATH),
             self._list("/timeentries", "timeentries", lambda _: self._visible),
             self._list("/timeentries/simplified", "timeentries", lambda _: self._visible, shape=_simplified),
             *self._last_entries(),

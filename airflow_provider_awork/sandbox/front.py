@@ -25,6 +25,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from airflow_provider_awork.sandbox.api import BASE_PATH
 from airflow_provider_awork.sandbox.errors import usual_body
 from airflow_provider_awork.sandbox.faults import JSON_TYPE, Answer, Faults, RuleRequest
+from airflow_provider_awork.sandbox.oauth import AUTHORIZE_PATH, TOKEN_PATH, OAuth
 from airflow_provider_awork.sandbox.rate_limit import NO_LIMIT, RateLimit
 from airflow_provider_awork.sandbox.settings import Settings
 from airflow_provider_awork.sandbox.store import Store
@@ -169,6 +170,7 @@ class Front:
         store: Store,
         settings: Settings,
         token: str,
+        oauth: OAuth,
         faults: Faults,
         rate_limit: RateLimit,
         transports: Transports,
@@ -178,7 +180,8 @@ class Front:
         self._api = api
         self._store = store
         self._settings = settings
-        self._authorization = f"Bearer {token}".encode()
+        self._token = token.encode()
+        self._oauth = oauth
         self._faults = faults
         self._rate_limit = rate_limit
         self._transports = transports
@@ -201,8 +204,8 @@ class Front:
             return  # The client has gone already.
         scope["awork.trace_id"] = uuid4().hex
         record.body = await _read(receive)
-        authorized = compare_digest(_header(scope, b"authorization"), self._authorization)
-        verdict = self._rate_limit.request() if authorized else NO_LIMIT
+        refusal = self._unauthorized(scope, record)
+        verdict = self._rate_limit.request() if refusal is None else NO_LIMIT
         connection = HttpConnection(
             record=record,
             transport=transport,
@@ -211,14 +214,28 @@ class Front:
             headers={**_usual_headers(scope["awork.trace_id"]), **verdict.headers},
             compress=self._settings.gzip and b"gzip" in _header(scope, b"accept-encoding"),
         )
-        answer, fault = Answer(401 if not authorized else 429), None
-        if authorized and not verdict.refused:
+        answer, fault = refusal or Answer(429), None
+        if refusal is None and not verdict.refused:
             fault = self._faults.apply(self._rule_request(scope, record), self._store)
             # An answer of a rule's own comes instead of awork's; any other fault comes after awork did its part.
             answer = fault if isinstance(fault, Answer) else await _captured(self._api, scope, record.body)
         if self._settings.latency:
             await connection.sleep(self._settings.latency)
         await (fault or answer).deliver(answer, connection)
+
+    def _unauthorized(self, scope: Scope, record: RequestRecord) -> Answer | None:
+        """The refusal of a request without a token that is valid; None for one that has it or needs none."""
+        if record.path in (TOKEN_PATH, AUTHORIZE_PATH):
+            return None
+        scheme, _, token = _header(scope, b"authorization").partition(b" ")
+        if scheme != b"Bearer":
+            return Answer(401)
+        if compare_digest(token, self._token):
+            return None
+        state = self._oauth.state_of(token.decode("latin-1"))
+        if state == "expired":
+            return Answer(401, {"message": {"code": "unauthorized", "description": "Token expired"}})
+        return None if state == "valid" else Answer(401)
 
     def _rule_request(self, scope: Scope, record: RequestRecord) -> RuleRequest:
         number = None

@@ -17,6 +17,7 @@ from airflow_provider_awork.sandbox.entry_data import DAYS, EntryMaker, default_
 from airflow_provider_awork.sandbox.faults import Faults
 from airflow_provider_awork.sandbox.front import Front, RequestRecord, Transports
 from airflow_provider_awork.sandbox.master_data import make_master_data
+from airflow_provider_awork.sandbox.oauth import OAuth
 from airflow_provider_awork.sandbox.rate_limit import RateLimit
 from airflow_provider_awork.sandbox.settings import Settings
 from airflow_provider_awork.sandbox.store import Store
@@ -41,9 +42,9 @@ class Sandbox:
     :param settings: attributes of :class:`Settings`.
     :raises OSError: the port is taken.
 
-    Attributes: ``url`` (base URL), ``token``, ``me`` (id of the token's user), ``store``, ``settings``, ``faults`` and
-    ``requests``, the list of requests so far. When the block ends, an error of a fault rule or of the sandbox itself
-    is raised, so that a test cannot pass over it.
+    Attributes: ``url`` (base URL), ``token``, ``me`` (id of the token's user), ``store``, ``settings``, ``faults``,
+    ``oauth`` (clients and their tokens) and ``requests``, the list of requests so far. When the block ends, an error of
+    a fault rule or of the sandbox itself is raised, so that a test cannot pass over it.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Sandbox:
         self.settings = Settings(**settings)
         self.faults = Faults()
         self.store = Store(file=file)
+        self.oauth = OAuth(settings=self.settings)
         self._rate_limit = RateLimit(self.settings)
         self._transports = Transports()
         self._socket = _listen(port)
@@ -84,12 +86,13 @@ class Sandbox:
         self._maker = EntryMaker(random, data)
 
     def _make_front(self) -> Front:
-        api = Api(store=self.store, settings=self.settings, me=self.me)
+        api = Api(store=self.store, settings=self.settings, me=self.me, oauth=self.oauth)
         return Front(
             api.application(),
             store=self.store,
             settings=self.settings,
             token=self.token,
+            oauth=self.oauth,
             faults=self.faults,
             rate_limit=self._rate_limit,
             transports=self._transports,
