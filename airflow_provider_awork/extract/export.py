@@ -13,7 +13,7 @@ from airflow_provider_awork.extract.spool import check_spool_space
 from airflow_provider_awork.extract.writers import open_parts
 
 if TYPE_CHECKING:
-    from airflow_provider_awork.client.paging import PageReader
+    from airflow_provider_awork.client.rows import RowReader
     from airflow_provider_awork.client.session import AworkSession
     from airflow_provider_awork.extract.publish import Publisher
 
@@ -25,7 +25,7 @@ SPOOL_BYTES_PER_ROW = {"parquet": 400, "none": 4000, "gzip": 800, "zstd": 800}
 
 
 def export_rows(
-    reader: PageReader,
+    reader: RowReader,
     publisher: Publisher,
     *,
     session: AworkSession,
@@ -67,7 +67,7 @@ def export_rows(
 
 
 def _check_space(
-    reader: PageReader, spool: Path, file_format: str, compression: str | None, max_rows_per_file: int | None
+    reader: RowReader, spool: Path, file_format: str, compression: str | None, max_rows_per_file: int | None
 ) -> None:
     rows = min(reader.expected or reader.rows, max_rows_per_file or reader.expected or reader.rows)
     kind = "parquet" if file_format == "parquet" else compression or "gzip"
@@ -77,7 +77,7 @@ def _check_space(
 class _Progress:
     """One line in the log every few seconds: rows of total, requests, rate, waits, time to go."""
 
-    def __init__(self, reader: PageReader, session: AworkSession) -> None:
+    def __init__(self, reader: RowReader, session: AworkSession) -> None:
         self._reader = reader
         self._session = session
         self._started = self._told = time.monotonic()
@@ -91,7 +91,7 @@ class _Progress:
         rate = rows / (now - self._started)
         to_go = "" if expected is None else f" of {expected}, {(expected - rows) / rate:.0f} s to go"
         log.info(
-            "%d entries%s (%.0f per s, %d requests, %.0f s waited for the rate limit)",
+            "%d rows%s (%.0f per s, %d requests, %.0f s waited for the rate limit)",
             rows,
             to_go,
             rate,

@@ -1,0 +1,216 @@
+"""What the transfers from awork to object storage have in common."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_awork.base_operator import AworkBaseOperator
+from airflow_provider_awork.exceptions import AworkConfigError, AworkEmptyError
+from airflow_provider_awork.hooks.awork import AworkHook
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_awork.client.rows import RowReader
+    from airflow_provider_awork.extract.manifest import ManifestBody
+    from airflow_provider_awork.extract.marker import Owner
+    from airflow_provider_awork.extract.model import RowModel
+    from airflow_provider_awork.extract.windows import Window
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """
+    What one run exports.
+
+    :param list: path of the list below the base URL.
+    :param model: what its rows are.
+    :param read: starts to read them.
+    :param window: what they are limited to.
+    """
+
+    list: str
+    model: RowModel
+    read: Callable[[], RowReader]
+    window: Window | None = None
+
+
+class AworkToObjectStorageOperator(AworkBaseOperator):
+    """
+    Base of the transfers: takes the parameters of the output, and publishes what a subclass exports.
+
+    Parameters as in :class:`~airflow_provider_awork.transfers.awork_to_object_storage\
+.AworkTimeEntriesToObjectStorageOperator`.
+    """
+
+    template_fields: Sequence[str] = (
+        "destination",
+        "filterby",
+        "file_format",
+        "compression",
+        "spool_folder",
+        "awork_conn_id",
+    )
+    ui_color = "#e6f4f1"
+
+    def __init__(
+        self,
+        *,
+        destination: str | ObjectStoragePath,
+        filterby: str | None = None,
+        file_format: str = "ndjson",
+        compression: str | None = None,
+        max_rows_per_file: int | None = 250_000,
+        csv_formula_guard: bool = False,
+        max_concurrent_requests: int | None = None,
+        fail_if_empty: bool = False,
+        spool_folder: str | None = None,
+        awork_conn_id: str = AworkHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.destination = destination
+        self.filterby = filterby
+        self.file_format = file_format
+        self.compression = compression
+        self.max_rows_per_file = max_rows_per_file
+        self.csv_formula_guard = csv_formula_guard
+        self.max_concurrent_requests = max_concurrent_requests
+        self.fail_if_empty = fail_if_empty
+        self.spool_folder = spool_folder
+        self.awork_conn_id = awork_conn_id
+
+    def on_kill(self) -> None:
+        """Let requests that wait fail, so that the run cleans up after itself within the grace period."""
+        self.hook.close()
+
+    def check_parameters(self) -> None:
+        """
+        Check the parameters of the output.
+
+        :raises AworkConfigError: one cannot work.
+        :raises AworkMissingExtraError: a library is missing.
+        """
+        from airflow_provider_awork.extract.writers import check_format
+
+        if not self.destination:
+            raise AworkConfigError("destination: empty; pass a prefix such as s3://aws_default@bucket/awork")
+        for name, most in (("max_rows_per_file", None), ("max_concurrent_requests", 50)):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1 or (most and value > most)):
+                upto = f" up to {most}" if most else ""
+                raise AworkConfigError(f"{name}: {value!r} is not a positive whole number{upto}")
+        check_format(self.file_format, self.compression)
+
+    def publish(self, context: Context, export: Export) -> dict[str, Any]:
+        """
+        Write all rows of an export to the destination, as one set of files.
+
+        :return: the manifest's summary.
+        """
+        from airflow_provider_awork.extract.export import export_rows
+        from airflow_provider_awork.extract.publish import Publisher
+        from airflow_provider_awork.extract.spool import spool_folder
+
+        started = time.monotonic()
+        destination = self._destination()
+        with (
+            Publisher(destination, owner=_owner(context)) as publisher,
+            spool_folder(Path(self.spool_folder) if self.spool_folder else None) as spool,
+        ):
+            reader = export.read()
+            unknown_fields = export_rows(
+                reader,
+                publisher,
+                session=self.hook.client.session,
+                spool=spool,
+                model=export.model,
+                file_format=self.file_format,
+                compression=self.compression,
+                max_rows_per_file=self.max_rows_per_file,
+                csv_formula_guard=self.csv_formula_guard,
+            )
+            if self.fail_if_empty and not reader.rows:
+                raise AworkEmptyError(
+                    f"No {export.model.name} matches (filterby {self.filterby!r}, window {export.window})"
+                )
+            manifest = publisher.commit(self._manifest(export, reader, unknown_fields, time.monotonic() - started))
+        summary = summary_of(manifest, str(destination))
+        self.log.info(
+            "%(rows)d rows in %(files)d files, %(bytes)d bytes, %(requests)d requests, %(seconds).1f s: %(manifest)s",
+            summary,
+        )
+        return summary
+
+    def _manifest(
+        self, export: Export, reader: RowReader, unknown_fields: Mapping[str, int], seconds: float
+    ) -> ManifestBody:
+        from airflow_provider_awork.extract.writers import check_format
+
+        file_format, compression = check_format(self.file_format, self.compression)
+        return {
+            "format": file_format,
+            "compression": compression,
+            "window": export.window.to_dict() if export.window else None,
+            "filterby": self.filterby,
+            "watermark": reader.frontier and f"{reader.frontier}Z",
+            "source": {
+                "base_url": self.hook.config.base_url,
+                "list": export.list,
+                **self.hook.identity.to_dict(),
+            },
+            "columns": columns_of(export.model, file_format),
+            "unknown_fields": unknown_fields,
+            "run": {
+                "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "seconds": round(seconds, 3),
+                "requests": self.hook.client.session.requests_sent,
+                "rereads": reader.rereads,
+            },
+        }
+
+    def _destination(self) -> ObjectStoragePath:
+        from airflow.sdk import ObjectStoragePath
+
+        try:
+            return ObjectStoragePath(self.destination)
+        except ValueError as error:
+            raise AworkConfigError(
+                f"destination: {self.destination!r} is not a prefix such as s3://conn_id@bucket/prefix ({error})"
+            ) from None
+
+
+def columns_of(model: RowModel, file_format: str) -> list[dict[str, str]] | None:
+    """Names and types of the columns for the manifest; None for NDJSON, which has none."""
+    if file_format == "ndjson":
+        return None
+    return [{"name": column.name, "type": column.type.value} for column in model.columns]
+
+
+def summary_of(manifest: dict[str, Any], destination: str) -> dict[str, Any]:
+    """What an XCom should carry of a manifest."""
+    return {
+        "destination": destination,
+        "manifest": f"{destination.rstrip('/')}/_manifest.json",
+        "files": len(manifest["files"]),
+        **{key: manifest[key] for key in ("rows", "bytes", "window", "watermark")},
+        **{key: manifest["run"][key] for key in ("requests", "seconds")},
+    }
+
+
+def _owner(context: Context) -> Owner:
+    from airflow_provider_awork.extract.marker import Owner
+
+    instance = context["ti"]
+    return Owner(
+        dag_id=instance.dag_id,
+        run_id=instance.run_id,
+        task_id=instance.task_id,
+        map_index=-1 if instance.map_index is None else instance.map_index,
+        try_number=instance.try_number,
+    )
