@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from airflow_provider_awork.client import surrogates
 from airflow_provider_awork.client.paging import Page, instant_key
 from airflow_provider_awork.client.session import Answer, decode_body
 from airflow_provider_awork.exceptions import AworkTransportError
@@ -24,8 +25,7 @@ def decode_page(answer: Answer) -> Page:
 
     :raises AworkTransportError: the body is not a JSON array of objects with ids.
     """
-    rows = decode_body(_decode_rows, answer)
-    keys = decode_body(_decode_keys, answer)
+    rows, keys = decode_body(_split, answer)
     dated = sum(1 for key in keys if key.createdOn)
     if dated not in (0, len(keys)) or (dated and not all(key.id for key in keys)):
         raise AworkTransportError("some rows of the answer lack id or createdOn")
@@ -36,6 +36,17 @@ def decode_page(answer: Answer) -> Page:
         total=header_count(answer, "aw-totalitems"),
         size=header_count(answer, "aw-pagesize"),
     )
+
+
+def _split(body: bytes | memoryview) -> tuple[list[msgspec.Raw], list[_Key]]:
+    try:
+        return _decode_rows(body), _decode_keys(body)
+    except msgspec.DecodeError:
+        masked = surrogates.mask(body)
+        rows, keys = _decode_rows(masked), _decode_keys(masked)
+        if any(surrogates.REPLACEMENT_CHARACTER in key.id for key in keys):
+            raise
+        return surrogates.unmasked(rows, masked, body), keys
 
 
 def header_count(answer: Answer, header: str) -> int | None:

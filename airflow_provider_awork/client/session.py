@@ -15,6 +15,7 @@ import tenacity
 import urllib3
 
 from airflow_provider_awork import __version__
+from airflow_provider_awork.client import surrogates
 from airflow_provider_awork.client.auth import BearerAuth
 from airflow_provider_awork.client.config import AworkConfig
 from airflow_provider_awork.client.rate_limit import RateLimiter, said_wait
@@ -86,7 +87,7 @@ class Answer:
 
 def decode_json(answer: Answer) -> Any:
     """The body as Python objects; None for an empty body (204)."""
-    return decode_body(msgspec.json.decode, answer) if answer.body else None
+    return decode_body(surrogates.decode, answer) if answer.body else None
 
 
 def decode_body(decode: Callable[[bytes | memoryview], T], answer: Answer) -> T:

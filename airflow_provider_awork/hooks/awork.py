@@ -187,7 +187,7 @@ class AworkHook(BaseHook):
         :raises AworkRequestError: awork refuses the request, for example a bad filter or key.
         :raises AworkPagingError: entries cannot be read without losing some.
         """
-        import msgspec
+        from airflow_provider_awork.client import surrogates
 
         if limit is not None and limit < 1:
             raise AworkConfigError(f"limit: {limit} is not a positive number")
@@ -201,7 +201,7 @@ class AworkHook(BaseHook):
         left = limit
         for rows in reader:
             for row in rows[:left]:
-                yield msgspec.json.decode(row)
+                yield surrogates.decode(row)
             if left is not None:
                 left -= len(rows)
                 if left <= 0:
@@ -508,7 +508,7 @@ class AworkHook(BaseHook):
         :param params: further query parameters, such as ``{"showArchived": "true"}``.
         :raises AworkPagingError: the rows need several pages but have no ``createdOn``.
         """
-        import msgspec
+        from airflow_provider_awork.client import surrogates
 
         path = path.strip("/")
         batches = (
@@ -518,7 +518,7 @@ class AworkHook(BaseHook):
         )
         for rows in batches:
             for row in rows:
-                yield msgspec.json.decode(row)
+                yield surrogates.decode(row)
 
     def _restricted(self, filterby: str | None, window: Window | None) -> str | None:
         if window is None:

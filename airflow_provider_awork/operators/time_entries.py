@@ -111,6 +111,8 @@ class AworkTimeEntriesOperator(AworkBaseOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         import msgspec
 
+        from airflow_provider_awork.client import surrogates
+
         self._check_parameters()
         window = resolve_window(
             context,
@@ -132,7 +134,7 @@ class AworkTimeEntriesOperator(AworkBaseOperator):
         for rows in reader:
             self._check_caps(max(reader.rows, reader.expected or 0), size)
             for row in rows[: None if self.limit is None else self.limit - len(entries)]:
-                entry = self._projected(msgspec.json.decode(row))
+                entry = self._projected(surrogates.decode(row))
                 size += len(msgspec.json.encode(entry))
                 entries.append(entry)
             self._check_caps(len(entries), size)

@@ -118,3 +118,30 @@ def test_the_formula_guard_is_an_option(awork: Sandbox, tmp_path: Path) -> None:
     notes = {row["note"] for row in read_csv(tmp_path).values()}
     assert {"'=1+1", "'+49 170 1234567"} <= notes
     assert not [note for note in notes if note.startswith(("=", "+"))]
+
+
+HALVES_OF_PAIRS = r"cut \ud83d, \ude00\ud83d turned round, whole \ud83d\ude00, no escape \\ud83d"
+
+
+@pytest.fixture
+def awork_with_halves_of_pairs() -> Iterator[Sandbox]:
+    """Notes that were cut in the middle of an emoji: valid JSON that has no text."""
+    with Sandbox(entries=3) as sandbox:
+        entry = msgspec.json.encode(sandbox.make_entry(note="@@")).decode()
+        sandbox.store.add(entry.replace("@@", HALVES_OF_PAIRS))
+        yield sandbox
+
+
+def test_halves_of_surrogate_pairs_are_byte_for_byte_in_ndjson(
+    awork_with_halves_of_pairs: Sandbox, tmp_path: Path
+) -> None:
+    awork = awork_with_halves_of_pairs
+    export(hook_for(awork), tmp_path)
+    lines = exported_lines(tmp_path)
+    assert sorted(lines) == sorted(awork.store.texts().values())
+    assert HALVES_OF_PAIRS.encode() in b"".join(lines)
+
+
+def test_halves_of_surrogate_pairs_are_replaced_in_python(awork_with_halves_of_pairs: Sandbox) -> None:
+    notes = {entry.get("note") for entry in hook_for(awork_with_halves_of_pairs).get_time_entries()}
+    assert "cut \ufffd, \ufffd\ufffd turned round, whole \U0001f600, no escape \\ud83d" in notes

@@ -1,0 +1,56 @@
+r"""
+JSON with escapes such as ``"\ud800"`` that are half of a surrogate pair: valid by RFC 8259, but no text.
+
+A program that cuts a note in the middle of an emoji makes them. Parsers refuse them, and so would every writer of UTF-8
+after them. Where they are found, each is read as U+FFFD, the character for what cannot be shown; raw rows keep
+them as awork sent them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+# Backslashes are only in strings, where each begins an escape: a pair, a half, or any other.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+_REPLACEMENT = rb"\ufffd"
+REPLACEMENT_CHARACTER = "\ufffd"
+
+
+def mask(text: bytes | memoryview | msgspec.Raw) -> bytes:
+    r"""
+    JSON in which each half of a pair is ``\ufffd``, which is as long.
+
+    >>> mask(rb'["\ud83d\ude00", "\ud83d", "\\ud83d"]')
+    b'["\\ud83d\\ude00", "\\ufffd", "\\\\ud83d"]'
+    """
+    return _ESCAPE.sub(lambda escape: _REPLACEMENT if escape[1] else escape[0], bytes(text))
+
+
+def unmasked(elements: Sequence[msgspec.Raw], masked: bytes, text: bytes | memoryview) -> list[msgspec.Raw]:
+    """
+    The original texts of the elements of a masked JSON array.
+
+    :param elements: all of them, in order.
+    :param masked: what :func:`mask` made of ``text``.
+    """
+    originals = []
+    end = 0
+    for element in map(bytes, elements):
+        start = masked.index(element, end)  # nothing but blanks and a comma is in between
+        end = start + len(element)
+        originals.append(msgspec.Raw(bytes(text[start:end])))
+    return originals
+
+
+def decode(text: bytes | memoryview | msgspec.Raw) -> Any:
+    """JSON as Python objects."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return msgspec.json.decode(mask(text))
