@@ -60,6 +60,14 @@ class AworkEmptyError(AworkError, AirflowFailException):
     """Nothing matched although ``fail_if_empty`` was asked for."""
 
 
+class AworkPollError(AworkError):
+    """A trigger could not ask awork, again and again; another try of the task may."""
+
+
+class AworkPollRefusedError(AworkPollError, AirflowFailException):
+    """A trigger asked what awork refuses, such as a bad filter or key, so another try of the task is pointless."""
+
+
 class AworkTooLargeError(AworkError, AirflowFailException):
     """More entries than an XCom should carry; the message names the transfer operator."""
 

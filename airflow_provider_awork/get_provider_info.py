@@ -91,6 +91,8 @@ PROVIDER_INFO: dict[str, Any] = {
     "connection-types": [CONNECTION_TYPE],
     "hooks": [{"integration-name": "awork", "python-modules": ["airflow_provider_awork.hooks.awork"]}],
     "operators": [{"integration-name": "awork", "python-modules": ["airflow_provider_awork.operators.time_entries"]}],
+    "sensors": [{"integration-name": "awork", "python-modules": ["airflow_provider_awork.sensors.time_entries"]}],
+    "triggers": [{"integration-name": "awork", "python-modules": ["airflow_provider_awork.triggers.time_entries"]}],
     "transfers": [
         {
             "source-integration-name": "awork",

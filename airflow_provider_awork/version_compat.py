@@ -7,19 +7,28 @@ Airflow's exceptions live in ``airflow.sdk.exceptions`` from 3.2 on; 3.1 has onl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow.sdk.exceptions import AirflowException
 
 try:
-    from airflow.sdk.exceptions import AirflowFailException, AirflowOptionalProviderFeatureException
+    from airflow.sdk.exceptions import (
+        AirflowFailException,
+        AirflowOptionalProviderFeatureException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+        AirflowTaskTimeout,
+    )
 except ImportError:  # Airflow 3.1
     from airflow.exceptions import (  # type: ignore[no-redef]
         AirflowFailException,
         AirflowOptionalProviderFeatureException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+        AirflowTaskTimeout,
     )
 
 try:
@@ -35,11 +44,18 @@ __all__ = [
     "AirflowException",
     "AirflowFailException",
     "AirflowOptionalProviderFeatureException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "AirflowTaskTimeout",
     "Partition",
     "RetryDecision",
     "RetryPolicy",
+    "defers_by_default",
+    "in_thread",
     "partition_of",
 ]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,3 +87,24 @@ def partition_of(context: Mapping[str, Any]) -> Partition | None:
     scheduled = getattr(run, "run_type", None) in ("scheduled", "backfill")
     key_in_utc = scheduled and "partition_date" not in context
     return Partition(key=key, date=context.get("partition_date"), key_in_utc=key_in_utc)
+
+
+def defers_by_default() -> bool:
+    """Airflow's setting ``[operators] default_deferrable``."""
+    try:
+        from airflow.sdk import conf
+    except ImportError:  # Airflow 3.1
+        from airflow.configuration import conf  # type: ignore[assignment]
+    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+async def in_thread(function: Callable[[], T]) -> T:
+    """
+    Call what asks Airflow for connections, variables or stored state, without blocking the event loop of a trigger.
+
+    Airflow's own asynchronous accessors talk synchronously to the supervisor up to 3.3.1 (masking of secrets), and 3.1
+    answers only threads that ``asgiref`` started. From such a thread the plain accessors work in all versions.
+    """
+    from asgiref.sync import sync_to_async
+
+    return await sync_to_async(function)()

@@ -114,6 +114,10 @@ class RateLimiter:
             self._paused_until = max(self._paused_until, now + seconds)
         return seconds
 
+    def paused_for(self) -> float:
+        """Seconds until :meth:`pause` lets requests go again; 0 if it holds none back."""
+        return max(0.0, self._paused_until - time.monotonic())
+
     def sleep(self, seconds: float) -> None:
         """Wait; :meth:`close` ends it early."""
         with self._changed:

@@ -75,6 +75,11 @@ class RetryRules:
     rate_limit_tries: int = 10
     answer_factor: float = 5.0
 
+    @classmethod
+    def single_try(cls) -> RetryRules:
+        """For those who ask at intervals: an error is theirs to wait for."""
+        return cls(tries=1, rate_limit_tries=1)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:

@@ -11,6 +11,7 @@ from airflow.sdk import BaseHook
 
 from airflow_provider_awork.exceptions import AworkConfigError, AworkError
 from airflow_provider_awork.get_provider_info import CONNECTION_TYPE
+from airflow_provider_awork.version_compat import in_thread
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -40,6 +41,7 @@ class AworkHook(BaseHook):
 
     :param awork_conn_id: Airflow connection of type ``awork``: ``password`` is the API key, ``host`` the base URL
         (empty: ``https://api.awork.com/api/v1``), extras as in the connection form.
+    :param single_try: each read is one request, whose failure is raised at once; for those who ask at intervals.
 
     .. code-block:: python
 
@@ -59,9 +61,10 @@ class AworkHook(BaseHook):
     conn_type = CONNECTION_TYPE["connection-type"]
     hook_name = CONNECTION_TYPE["hook-name"]
 
-    def __init__(self, awork_conn_id: str = default_conn_name) -> None:
+    def __init__(self, awork_conn_id: str = default_conn_name, *, single_try: bool = False) -> None:
         super().__init__()
         self.awork_conn_id = awork_conn_id
+        self.single_try = single_try
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
@@ -102,12 +105,18 @@ class AworkHook(BaseHook):
             mask_secret(secret)
         return config
 
+    async def aget_config(self) -> AworkConfig:
+        """:attr:`config` for code on an event loop, such as triggers."""
+        return await in_thread(lambda: self.config)
+
     @cached_property
     def client(self) -> AworkClient:
         """The client, made at first use."""
+        from airflow_provider_awork.client.session import AworkSession, RetryRules
         from airflow_provider_awork.client.time_entries import AworkClient
 
-        return AworkClient(self.config)
+        retry = RetryRules.single_try() if self.single_try else RetryRules()
+        return AworkClient(self.config, session=AworkSession(self.config, retry=retry))
 
     def get_conn(self) -> AworkClient:
         """

@@ -1,0 +1,269 @@
+"""Sensors on time entries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+
+from airflow_provider_awork.exceptions import AworkError, AworkPollError, AworkPollRefusedError
+from airflow_provider_awork.hooks.awork import AworkHook
+from airflow_provider_awork.polling import CountRange, checked_interval, is_transient, wait_after
+from airflow_provider_awork.run_window import resolve_window
+from airflow_provider_awork.version_compat import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    defers_by_default,
+)
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_awork.extract.windows import Window
+
+RUNNING_TIMERS = "startTimeUtc ne null and endTimeUtc eq null"
+UNBILLED = "isBillable eq true and isBilled eq false"
+
+
+class AworkTimeEntriesSensor(BaseSensorOperator):
+    """
+    Wait until the number of matching time entries is within bounds; the XCom is that number.
+
+    Each poke is one request of one row, in all of Airflow's modes: poke, reschedule and deferrable. Errors that may
+    pass (no connection, 5xx, 429) are waited out, at first for an interval, then twice as long from one to the next.
+    In reschedule mode that is done without giving the slot back. Errors that asking again cannot mend (bad key, bad
+    filter) fail the task at once.
+
+    The key must see everybody's entries, see the connection's documentation: a key that sees its own alone finds no
+    running timers of others.
+
+    Source: https://developers.awork.com/apiv1/time-entries/get-time-entries
+
+    :param filterby: awork expression, such as ``isBillable eq true and isBilled eq false``, or a condition made with
+        ``airflow_provider_awork.client.filters``. (templated)
+    :param min_count: smallest number that ends the wait. (templated)
+    :param max_count: largest number that ends the wait; None for no upper bound. ``min_count=0, max_count=0`` waits
+        until nothing is left. (templated)
+    :param window_field: ``createdOn``, ``updatedOn`` (instants), ``startDateLocal`` (days in each entry's own zone) or
+        ``startDateUtc`` (days in UTC). None counts everything. (templated)
+    :param window_start: first instant or day of the window: ``date``, ``YYYY-MM-DD``, aware datetime or ISO text.
+        Without both bounds the window is the run's partition or data interval. (templated)
+    :param window_end: first instant or day after the window. (templated)
+    :param window_length: ISO 8601 duration such as ``P1D``, ``P1M`` or ``PT1H``, counted by the calendar, of a window
+        that has only a start: the run's partition, or ``window_start``. None takes the period that the partition's key
+        names: a month for ``2026-03``, a day for ``2026-03-29``. (templated)
+    :param timezone: IANA zone of the days; where the run's own bounds are used, by default the timetable's, else the
+        DAG's. (templated)
+    :param project_id: only entries of this project (GUID). (templated)
+    :param awork_task_id: only entries of this awork task (GUID). (templated)
+    :param tolerated_errors: so many errors in a row that may pass are waited out; one more fails the try, and with
+        ``soft_fail`` skips the task.
+    :param deferrable: wait in the triggerer, without a worker slot; by default Airflow's setting
+        ``[operators] default_deferrable``. ``timeout`` and ``execution_timeout`` then both count from the start of the
+        try.
+    :param awork_conn_id: Airflow connection of type ``awork``. (templated)
+    :raises AworkConfigError: a parameter cannot work, or there is no window where one is needed.
+    :raises AworkRequestError: awork refuses the request.
+
+    .. code-block:: python
+
+        something_to_bill = AworkTimeEntriesSensor(
+            task_id="something_to_bill",
+            filterby="isBillable eq true and isBilled eq false",
+            window_field="startDateLocal",
+            window_start="2026-11-01",
+            window_end="2026-12-01",
+            poke_interval=300,
+            deferrable=True,
+        )
+        quiet = AworkTimeEntriesSensor.no_running_timers(task_id="quiet", mode="reschedule")
+    """
+
+    template_fields: Sequence[str] = (
+        "filterby",
+        "min_count",
+        "max_count",
+        "window_field",
+        "window_start",
+        "window_end",
+        "window_length",
+        "timezone",
+        "project_id",
+        "awork_task_id",
+        "awork_conn_id",
+    )
+    ui_color = "#e6f4f1"
+    _started: float | None = None
+
+    def __init__(
+        self,
+        *,
+        filterby: str | None = None,
+        min_count: int | str = 1,
+        max_count: int | str | None = None,
+        window_field: str | None = None,
+        window_start: date | datetime | str | None = None,
+        window_end: date | datetime | str | None = None,
+        window_length: str | None = None,
+        timezone: str | None = None,
+        project_id: str | None = None,
+        awork_task_id: str | None = None,
+        tolerated_errors: int = 5,
+        deferrable: bool | None = None,
+        awork_conn_id: str = AworkHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filterby = filterby
+        self.min_count = min_count
+        self.max_count = max_count
+        self.window_field = window_field
+        self.window_start = window_start
+        self.window_end = window_end
+        self.window_length = window_length
+        self.timezone = timezone
+        self.project_id = project_id
+        self.awork_task_id = awork_task_id
+        self.tolerated_errors = tolerated_errors
+        self.deferrable = defers_by_default() if deferrable is None else deferrable
+        self.awork_conn_id = awork_conn_id
+
+    @classmethod
+    def no_running_timers(cls, **parameters: Any) -> Self:
+        """
+        Wait until no timer runs or is paused.
+
+        :param parameters: as for the class; ``filterby`` narrows it down, for example to a project's timers.
+        """
+        return cls(**_narrowed(RUNNING_TIMERS, parameters), min_count=0, max_count=0)
+
+    @classmethod
+    def nothing_to_bill(cls, **parameters: Any) -> Self:
+        """
+        Wait until all billable entries are billed.
+
+        :param parameters: as for the class; ``filterby`` narrows it down.
+        """
+        return cls(**_narrowed(UNBILLED, parameters), min_count=0, max_count=0)
+
+    @cached_property
+    def hook(self) -> AworkHook:
+        return AworkHook(self.awork_conn_id, single_try=True)
+
+    def execute(self, context: Context) -> Any:
+        self._started = time.monotonic()
+        return super().execute(context)
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Ask once, and again after errors that may pass. In deferrable mode the trigger does so instead."""
+        wanted = CountRange.of(min_count=self.min_count, max_count=self.max_count)
+        checked_interval(self.poke_interval)
+        window = resolve_window(
+            context,
+            field=self.window_field,
+            start=self.window_start,
+            end=self.window_end,
+            length=self.window_length,
+            timezone=self.timezone,
+        )
+        errors = 0
+        while True:
+            try:
+                return self._poke_once(wanted, window)
+            except AworkError as error:
+                errors += 1
+                self._give_up_after(errors, error)
+                self.log.warning("Error %d in a row, asking again: %s", errors, error)
+            if self.deferrable:
+                self._defer(wanted, window, errors=errors)
+            wait = wait_after(errors, interval=self.poke_interval)
+            if self._elapsed + wait > self.timeout:
+                return PokeReturnValue(is_done=False)
+            time.sleep(wait)
+
+    def _poke_once(self, wanted: CountRange, window: Window | None) -> PokeReturnValue:
+        count = self.hook.count_window(
+            filterby=self.filterby, window=window, project_id=self.project_id, task_id=self.awork_task_id
+        )
+        self.log.info("%d time entries match, waiting for %s", count, wanted)
+        if self.deferrable and count not in wanted:
+            self._defer(wanted, window)
+        return PokeReturnValue(is_done=count in wanted, xcom_value=count)
+
+    def _give_up_after(self, errors: int, error: AworkError) -> None:
+        if not is_transient(error):
+            raise error
+        if errors > self.tolerated_errors:
+            # Airflow skips for such an error when it comes from a trigger; all modes shall do the same.
+            if self.soft_fail:
+                raise AirflowSkipException("Skipping due to soft_fail is set to True.") from error
+            raise error
+
+    def _defer(self, wanted: CountRange, window: Window | None, *, errors: int = 0) -> None:
+        from airflow_provider_awork.triggers.time_entries import AworkTimeEntriesTrigger
+
+        left = max(0.0, self._time_limit - self._elapsed)
+        bounds = window.to_dict() if window else {}
+        self.defer(
+            trigger=AworkTimeEntriesTrigger(
+                filterby=None if self.filterby is None else str(self.filterby),
+                window_field=bounds.get("field"),
+                window_start=bounds.get("start"),
+                window_end=bounds.get("end"),
+                timezone=bounds.get("timezone"),
+                project_id=self.project_id,
+                awork_task_id=self.awork_task_id,
+                min_count=wanted.least,
+                max_count=wanted.most,
+                poke_interval=self.poke_interval,
+                tolerated_errors=None if self.silent_fail else self.tolerated_errors,
+                errors=errors,
+                deadline=datetime.now(UTC) + timedelta(seconds=left),
+                awork_conn_id=self.awork_conn_id,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=max(0.0, self.timeout - self._elapsed)),
+        )
+
+    @property
+    def _elapsed(self) -> float:
+        """Seconds since this process took the try up."""
+        return 0.0 if self._started is None else time.monotonic() - self._started
+
+    @property
+    def _time_limit(self) -> float:
+        """Seconds until the first of both time-outs; Airflow itself does not watch the second one while deferred."""
+        running = self.execution_timeout
+        return min(self.timeout, running.total_seconds()) if running else self.timeout
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> int:
+        """
+        Take the trigger's event.
+
+        :raises AirflowSensorTimeout: ``timeout`` is over.
+        :raises AirflowTaskTimeout: ``execution_timeout`` is over.
+        :raises AworkPollError: awork could not be asked, or the trigger says something that is not understood.
+        :raises AworkPollRefusedError: awork refuses the request.
+        """
+        status = event.get("status") if isinstance(event, Mapping) else None
+        if event and status == "success" and isinstance(event.get("count"), int):
+            self.log.info("%d time entries match", event["count"])
+            return int(event["count"])
+        if event and status == "error":
+            raise (AworkPollRefusedError if event.get("permanent") else AworkPollError)(event.get("message"))
+        if status == "timeout" and self._time_limit < self.timeout:
+            raise AirflowTaskTimeout(f"Time-out after execution_timeout={self.execution_timeout}")
+        if status == "timeout":
+            raise AirflowSensorTimeout(f"Sensor has timed out: no count that was waited for within {self.timeout} s")
+        raise AworkPollError(f"The trigger's event is not understood: {event!r}")
+
+
+def _narrowed(condition: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Parameters whose filter holds a further condition."""
+    own = parameters.get("filterby")
+    return {**parameters, "filterby": f"({own}) and {condition}" if own else condition}
