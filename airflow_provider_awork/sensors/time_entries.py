@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_awork.base_operator import AworkBaseOperator
 from airflow_provider_awork.exceptions import AworkError, AworkPollError, AworkPollRefusedError
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.polling import CountRange, checked_interval, is_transient, wait_after
@@ -30,7 +31,7 @@ RUNNING_TIMERS = "startTimeUtc ne null and endTimeUtc eq null"
 UNBILLED = "isBillable eq true and isBilled eq false"
 
 
-class AworkTimeEntriesSensor(BaseSensorOperator):
+class AworkTimeEntriesSensor(AworkBaseOperator, BaseSensorOperator):
     """
     Wait until the number of matching time entries is within bounds; the XCom is that number.
 
