@@ -101,6 +101,7 @@ PROVIDER_INFO: dict[str, Any] = {
         }
     ],
     "extra-links": ["airflow_provider_awork.links.awork.AworkLink"],
+    "cli": ["airflow_provider_awork.cli.get_cli_commands"],  # Airflow 3.2 and later
 }
 
 

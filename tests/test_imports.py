@@ -46,6 +46,9 @@ ALLOWED = {
     "triggers": {"triggers", *TASKS},
     "sensors": {"sensors", "triggers", *TASKS},
     "transfers": {"transfers", *TASKS},
+    "doctor": {"doctor", *EXTRACT},
+    "cli": {"doctor", *HOOKS},
+    "__main__": {"cli"},
     "sandbox": {"sandbox"},
 }
 
@@ -71,7 +74,7 @@ def _part(name: str) -> str | None:
         return EVERYTHING_OF_AIRFLOW
     if top != PACKAGE:
         return None
-    return rest[0] if rest and not rest[0].startswith("__") else PACKAGE
+    return rest[0] if rest and rest[0] != "__version__" else PACKAGE
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -123,7 +126,7 @@ HEAVY = {
     *("starlette", "upath", "urllib3", "uvicorn", "zstandard"),
 }
 LOADED_BY_DAG_FILES = [
-    module for module in MODULES if _part(module) in {"hooks", "operators", "sensors", "transfers", "triggers"}
+    module for module in MODULES if _part(module) in {"cli", "hooks", "operators", "sensors", "transfers", "triggers"}
 ]
 
 

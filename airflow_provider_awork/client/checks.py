@@ -17,12 +17,13 @@ from airflow_provider_awork.client.filters import datetime_literal
 from airflow_provider_awork.client.operations import TIME_ENTRIES
 from airflow_provider_awork.client.pages import decode_page
 from airflow_provider_awork.client.paging import instant_key
-from airflow_provider_awork.client.session import AworkSession, decode_json
+from airflow_provider_awork.client.session import Answer, AworkSession, decode_json
 from airflow_provider_awork.exceptions import (
     AworkAssumptionError,
     AworkFilterError,
     AworkPagingError,
     AworkRequestError,
+    AworkTransportError,
 )
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def identity(session: AworkSession) -> Identity:
 
     :raises AworkAuthenticationError: the key is not valid.
     """
-    me = session.get("me", parse=decode_json) or {}
+    me = session.get("me", parse=_object)
     workspace = me.get("workspace") or {}
     return Identity(
         workspace_id=workspace.get("id"),
@@ -76,7 +77,7 @@ def identity(session: AworkSession) -> Identity:
 
 def _sees_all_entries(session: AworkSession) -> bool | None:
     try:
-        answer = session.get("me/permissions", parse=decode_json) or {}
+        answer = session.get("me/permissions", parse=_object)
     except AworkRequestError as error:
         log.warning("What this key may see is unknown: %s", error)
         return None
@@ -98,19 +99,34 @@ def _sees_all_entries(session: AworkSession) -> bool | None:
 @dataclass(frozen=True)
 class Probe:
     """
-    An instant of an entry that filters must find.
+    An entry that filters must find.
 
-    :param entry_id: the entry.
-    :param second: the whole second of its instant, in UTC.
+    :param entry_id: its id.
+    :param second: the whole second of one of its instants, in UTC.
     """
 
     entry_id: str
     second: datetime
 
-    def own_second(self, field: str, *, zone: str) -> str:
-        """The expression for the instants of that second alone."""
-        start, end = (datetime_literal(each, zone=zone) for each in (self.second, self.second + timedelta(seconds=1)))
-        return f"{field} ge {start} and {field} lt {end}"
+
+def own_second(field: str, second: datetime, *, zone: str) -> str:
+    """
+    The expression for the instants of one second.
+
+    :param second: aware.
+    :param zone: IANA zone in which literals are read.
+    """
+    start, end = (datetime_literal(each, zone=zone) for each in (second, second + timedelta(seconds=1)))
+    return f"{field} ge {start} and {field} lt {end}"
+
+
+def second_of(instant: object, field: str) -> datetime:
+    """
+    The whole second of an instant as awork sends it.
+
+    :raises AworkPagingError: it is not such an instant.
+    """
+    return datetime.fromisoformat(instant_key(str(instant), field)[:19]).replace(tzinfo=UTC)
 
 
 def newest_entry(session: AworkSession, *, field: str = "createdOn") -> Probe | None:
@@ -138,7 +154,7 @@ def check_literals(session: AworkSession, *, zone: str, field: str = "createdOn"
     for _ in range(PROBES):
         if probe is None:
             return None
-        found = _first(session, field, {"filterby": probe.own_second(field, zone=zone)})
+        found = _first(session, field, {"filterby": own_second(field, probe.second, zone=zone)})
         if found and found.second == probe.second:
             return probe
         again = newest_entry(session, field=field)
@@ -154,11 +170,24 @@ def check_literals(session: AworkSession, *, zone: str, field: str = "createdOn"
 
 def _first(session: AworkSession, field: str, query: Mapping[str, str]) -> Probe | None:
     """The first entry of a query."""
-    entries = session.get(TIME_ENTRIES, {"page": 1, "pageSize": 1, **query}, parse=decode_json)
+    entries = session.get(TIME_ENTRIES, {"page": 1, "pageSize": 1, **query}, parse=_rows)
     if not entries:
         return None
-    key = instant_key(str(entries[0].get(field)), field)
-    return Probe(str(entries[0].get("id")), datetime.fromisoformat(key[:19]).replace(tzinfo=UTC))
+    return Probe(str(entries[0].get("id")), second_of(entries[0].get(field), field))
+
+
+def _rows(answer: Answer) -> list[dict[str, Any]]:
+    rows = decode_json(answer)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise AworkTransportError("the answer is no list of objects")
+    return rows
+
+
+def _object(answer: Answer) -> dict[str, Any]:
+    value = decode_json(answer)
+    if not isinstance(value, dict):
+        raise AworkTransportError("the answer is no object")
+    return value
 
 
 def explain_refusal(

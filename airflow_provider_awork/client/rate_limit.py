@@ -210,6 +210,11 @@ class _ServerBudget:
         return 0.0
 
 
+def announced_limits(headers: Mapping[str, str]) -> tuple[float | None, float | None]:
+    """How many requests an answer says that awork allows to all clients together in a minute, and in a second."""
+    return _number(headers.get("x-ratelimit-limit-minute")), _number(headers.get("x-ratelimit-limit-second"))
+
+
 def said_wait(headers: Mapping[str, str]) -> float | None:
     """Seconds that an answer asks to wait: the later of ``ratelimit-reset`` and ``Retry-After``; None: it does not."""
     return _said_wait(headers)[0]

@@ -215,7 +215,7 @@ class AworkSession:
                 body = self._read(response)
                 answer = Answer(status=response.status_code, headers=response.headers, body=body)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise AworkTransportError(f"{method} {path}: {self._cause(error)}") from None
+            raise AworkTransportError(f"{method} {path}: {self.redact(f'{type(error).__name__}: {error}')}") from None
         return answer.status, answer
 
     def _read(self, response: requests.Response) -> memoryview:
@@ -230,8 +230,8 @@ class AworkSession:
             length += len(chunk)
         return memoryview(body)[:length]
 
-    def _cause(self, error: Exception) -> str:
-        text = f"{type(error).__name__}: {error}"
+    def redact(self, text: str) -> str:
+        """The text without the connection's secrets."""
         for secret in self.config.secrets():
             text = text.replace(secret, "***")
         return text

@@ -204,6 +204,11 @@ class Api:
         except FilterError as error:
             raise ApiError(400, "invalid-filter-or-order", f"The filter or order is invalid: {error}.") from error
         snapshot = self._store.page(table, where=where, order=order, limit=size, offset=(page - 1) * size)
+        if not snapshot.texts and page > 1 and settings.past_end != "empty":
+            if settings.past_end == "refused":
+                raise ApiError(400, "value-out-of-range", f"There is no page {page}.", field="page")
+            last = max(0, snapshot.total - 1) // size * size
+            snapshot = self._store.page(table, where=where, order=order, limit=size, offset=last)
         more_match = snapshot.total > page * size
         rows = _with_holes(snapshot.texts, settings.holes if more_match else 0)
         headers = {"aw-page": str(page), "aw-items": str(len(rows))}
@@ -218,7 +223,12 @@ class Api:
     def _where(self, table: str, restriction: str, expression: str) -> Sql:
         settings = self._settings
         scope = TABLES[table].scope
-        context = Context(me=self._me, now=settings.now or datetime.now(UTC), zone=ZoneInfo(settings.literal_timezone))
+        context = Context(
+            me=self._me,
+            now=settings.now or datetime.now(UTC),
+            zone=ZoneInfo(settings.literal_timezone),
+            literal_seconds=settings.literal_seconds,
+        )
         where = filter_sql(restriction, scope, context)
         if not expression.strip():
             return where
@@ -316,7 +326,7 @@ def _positive(request: Request, name: str, default: int, largest: int) -> int:
 
 def _with_holes(rows: list[bytes], holes: int) -> list[bytes]:
     """The rows without as many of them, evenly spread, neither the first nor the last."""
-    dropped = {(hole + 1) * len(rows) // (holes + 1) for hole in range(holes)}
+    dropped = {(hole + 1) * len(rows) // (holes + 1) for hole in range(holes)} - {0, len(rows) - 1}
     return [row for place, row in enumerate(rows) if place not in dropped]
 
 

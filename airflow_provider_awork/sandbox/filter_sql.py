@@ -70,11 +70,13 @@ class Context:
     :param me: id of the user that asks.
     :param now: aware; what ``now`` and ``today`` rest on.
     :param zone: in which date-time literals and date words are read.
+    :param literal_seconds: whether the seconds of date-time literals are ``read``, ``dropped`` or ``refused``.
     """
 
     me: str
     now: datetime
     zone: ZoneInfo
+    literal_seconds: str = "read"
 
 
 def filter_sql(expression: str, scope: Scope, context: Context, refused: Collection[str] = ()) -> Sql:
@@ -291,9 +293,14 @@ def _two_valued(value: Sql) -> Sql:
 
 def _moment(text: str, context: Context) -> Sql:
     try:
-        return Sql("?", kind=Kind.MOMENT_LITERAL, moment=datetime.fromisoformat(text[len("datetime'") : -1]))
+        moment = datetime.fromisoformat(text[len("datetime'") : -1])
     except ValueError as error:
         raise FilterError(f"{text} is no date") from error
+    if context.literal_seconds == "refused" and text.count(":") > 1:
+        raise FilterError(f"{text} has seconds")
+    if context.literal_seconds == "dropped":
+        moment = moment.replace(second=0, microsecond=0)
+    return Sql("?", kind=Kind.MOMENT_LITERAL, moment=moment)
 
 
 def _date_word(text: str, context: Context) -> Sql:

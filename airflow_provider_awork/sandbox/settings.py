@@ -27,6 +27,8 @@ class Settings:
     :param total_header: whether ``aw-totalitems`` is sent.
     :param page_size_header: whether ``aw-pagesize`` is sent.
     :param literal_timezone: IANA name of the zone in which date-time literals and date words are read.
+    :param literal_seconds: ``read``; ``dropped``: literals count as whole minutes; ``refused``: 400 for a literal that
+        has seconds.
     :param now: aware; what ``now`` and ``today`` mean in filters; None: the clock.
     :param unfilterable: paths such as ``createdOn`` or ``project/name`` that ``filterby`` refuses with 400.
     :param unorderable: paths that ``orderby`` refuses with 400.
@@ -34,6 +36,8 @@ class Settings:
         on each request.
     :param tie_break: ``id``: every order term counts. ``refused``: 400 for a second term. ``random``: only the first
         term counts, and its ties come in a new random order on each request.
+    :param past_end: what a page after the last one is: ``empty``, ``refused`` (400) or ``repeated``, the last one
+        again.
     :param holes: so many rows are left out of every full page although more match.
     :param latency: seconds that each answer waits.
     :param rate_limit_per_minute: requests in a minute window, for all clients together; None: no limit.
@@ -53,11 +57,13 @@ class Settings:
     total_header: bool = True
     page_size_header: bool = True
     literal_timezone: str = "UTC"
+    literal_seconds: Literal["read", "dropped", "refused"] = "read"
     now: datetime | None = None
     unfilterable: Set[str] = frozenset()
     unorderable: Set[str] = frozenset()
     ignore_orderby: bool | Literal["random"] = False
     tie_break: Literal["id", "refused", "random"] = "id"
+    past_end: Literal["empty", "refused", "repeated"] = "empty"
     holes: int = 0
     latency: float = 0.0
     rate_limit_per_minute: int | None = None
