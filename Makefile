@@ -6,11 +6,12 @@ AZURITE := .azurite/node_modules/.bin/azurite-blob
 # What the caller has active must not leak in.
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
-.PHONY: help demo test azurite test-matrix bench lint docs setup constraints clean
+.PHONY: help demo test test-stack azurite test-matrix bench lint docs setup constraints clean
 
 help:
 	@echo "make demo         run the daily export against a local awork, with real Airflow"
 	@echo "make test         check style and types, then run all tests"
+	@echo "make test-stack   drive a whole running Airflow (airflow standalone) through its REST API"
 	@echo "make test-matrix  run the tests that need no emulator on Airflow 3.1, 3.2 and 3.3"
 	@echo "make bench        measure speed and memory (FULL=1: all latencies, a million entries)"
 	@echo "make lint         check style and types"
@@ -23,6 +24,10 @@ demo: setup
 
 test: lint azurite
 	@$(PYTHON) -m pytest -n 2 --dist loadfile
+
+# Ten minutes in all, whatever happens; everything that the tests start ends with them.
+test-stack: setup
+	@timeout --kill-after=30 600 $(PYTHON) -m pytest stack_tests
 
 # The Azure emulator is a Node program; without it the Azure tests are skipped and say so.
 azurite: $(AZURITE)

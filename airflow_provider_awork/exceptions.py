@@ -32,6 +32,10 @@ class AworkMissingExtraError(AworkError, AirflowFailException, AirflowOptionalPr
     """An optional dependency is not installed; the message has the ``pip install`` line to run."""
 
 
+class AworkStoppedError(AworkError):
+    """The task is being stopped: it was marked or cleared, or its worker ends."""
+
+
 class AworkTransportError(AworkError):
     """No whole answer came: connection, time-out, cut or unreadable body, after all tries."""
 

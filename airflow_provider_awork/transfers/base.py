@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_awork.base_operator import AworkBaseOperator
-from airflow_provider_awork.exceptions import AworkConfigError, AworkEmptyError
+from airflow_provider_awork.exceptions import AworkConfigError, AworkEmptyError, AworkStoppedError
 from airflow_provider_awork.hooks.awork import AworkHook
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
         "awork_conn_id",
     )
     ui_color = "#e6f4f1"
+    _is_publishing = False
 
     def __init__(
         self,
@@ -86,8 +88,25 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
         self.awork_conn_id = awork_conn_id
 
     def on_kill(self) -> None:
-        """Let requests that wait fail, so that the run cleans up after itself within the grace period."""
+        """
+        End the run where it stands, so that it cleans up after itself.
+
+        Airflow calls this in the main thread, which may be waiting for an answer or for another run, and kills the
+        process a few seconds later.
+        """
         self.hook.close()
+        if self._is_publishing:
+            self._is_publishing = False  # cleaning up is not to be interrupted
+            raise AworkStoppedError("The task is being stopped: it was marked or cleared, or its worker ends")
+
+    @contextmanager
+    def _publishing(self) -> Iterator[None]:
+        """What :meth:`on_kill` may end."""
+        self._is_publishing = True
+        try:
+            yield
+        finally:
+            self._is_publishing = False
 
     def check_parameters(self) -> None:
         """
@@ -120,6 +139,7 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
         started = time.monotonic()
         destination = self._destination()
         with (
+            self._publishing(),
             Publisher(destination, owner=_owner(context)) as publisher,
             spool_folder(Path(self.spool_folder) if self.spool_folder else None) as spool,
         ):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
+import time
 from collections.abc import Callable
 from math import ceil
 from pathlib import Path
 
 import pytest
 
-from airflow_provider_awork.sandbox import RuleRequest, Sandbox, Store
+from airflow_provider_awork.sandbox import RuleRequest, Sandbox, Stall, Store
 from tests.scenarios.destinations import Destination, export_successfully
 from tests.scenarios.export_process import ExportProcess
 
@@ -112,6 +114,23 @@ def test_killed_and_run_again(
     assert sorted(destination.ids()) == new_ids
     destination.assert_only_the_set()
     assert list(spool.iterdir()) == []
+
+
+def test_stopped_while_awork_does_not_answer(
+    awork: Sandbox, destination: Destination, export: Callable[[int], ExportProcess]
+) -> None:
+    awork.settings.max_page_size = 10
+    stopped = export(1)
+    pages = itertools.count(1)
+    awork.faults.add(lambda request, _: Stall(600) if request.number and next(pages) > 5 else None)
+    stopped.go()
+    while not any(name.startswith("part-") for name in destination.names()):
+        time.sleep(0.05)
+    os.kill(stopped.pid, signal.SIGTERM)
+    stopped.wait_for_log("AworkStoppedError")  # Airflow ends the process then, without waiting for threads
+    assert destination.names() == set()
+    os.kill(stopped.pid, signal.SIGKILL)
+    stopped.wait()
 
 
 def test_a_first_run_killed_leaves_no_manifest(

@@ -1,0 +1,64 @@
+"""Exports as tasks of a running Airflow, also when a person ends them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_awork.sandbox import Sandbox, Stall
+from stack_tests.rest_api import RestApi, wait_for
+
+
+@pytest.fixture
+def stalling_awork(awork: Sandbox) -> Iterator[Sandbox]:
+    """An awork that sends four pages more, and then none."""
+    pages = itertools.count(1)
+    awork.faults.add(lambda request, _: Stall(600) if request.number and next(pages) > 4 else None)
+    yield awork
+    awork.faults.clear()
+
+
+def exported_ids(folder: Path) -> list[str]:
+    """Ids of all entries, read as a reader should: by the manifest."""
+    files = json.loads((folder / "_manifest.json").read_text())["files"]
+    return [json.loads(line)["id"] for file in files for line in (folder / file["name"]).read_text().splitlines()]
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+def test_export_is_exact(airflow: RestApi, awork: Sandbox, output: Path) -> None:
+    run_id = airflow.start_run("export", conf={"folder": "plain"})
+    airflow.succeeded("export", run_id)
+    assert sorted(exported_ids(output / "plain")) == sorted(awork.store.ids())
+    summary = airflow.xcom("export", run_id, "export")
+    assert (summary["rows"], summary["files"]) == (6000, 6)
+
+
+@pytest.mark.parametrize("old_set", [False, True], ids=["into an empty folder", "over an old set"])
+def test_export_marked_failed_cleans_up(
+    airflow: RestApi, awork: Sandbox, output: Path, old_set: bool, request: pytest.FixtureRequest
+) -> None:
+    folder = output / ("replaced" if old_set else "new")
+    if old_set:
+        airflow.succeeded("export", airflow.start_run("export", conf={"folder": folder.name}))
+        oldest = min(awork.store.entries(), key=lambda entry: entry["createdOn"])
+        awork.store.edit(oldest["id"], note="changed, so that the first part becomes another")
+    before = names(folder)
+    request.getfixturevalue("stalling_awork")
+    run_id = airflow.start_run("export", conf={"folder": folder.name})
+    wait_for("a part of the export", lambda: names(folder) - before - {"_writing.json"})
+    airflow.patch(f"/api/v2/dags/export/dagRuns/{run_id}/taskInstances/export", new_state="failed")
+    wait_for("the end of the task", lambda: "_writing.json" not in names(folder))
+    assert names(folder) == before
+
+    awork.faults.clear()
+    airflow.succeeded("export", airflow.start_run("export", conf={"folder": folder.name}))
+    assert sorted(exported_ids(folder)) == sorted(awork.store.ids())
+    listed = {file["name"] for file in json.loads((folder / "_manifest.json").read_text())["files"]}
+    assert names(folder) == {"_manifest.json", *listed}
