@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import msgspec
@@ -96,6 +97,42 @@ def verify_manifest(destination: ObjectStoragePath, *, check_sha256: bool = Fals
                 f"{destination} holds other bytes than its manifest says in: {', '.join(different)}"
             )
     return manifest
+
+
+def fetch_files(
+    destination: ObjectStoragePath, manifest: Mapping[str, Any], folder: Path
+) -> Iterator[tuple[PublishedFile, Path]]:
+    """
+    Copy the files of a published set to a local folder, one after another; each is removed when the next is asked for.
+
+    :param destination: where the manifest lies.
+    :param folder: existing local folder.
+    :raises AworkPublishError: a file is missing, or holds other bytes than the manifest says.
+    """
+    for file in files_of(manifest):
+        copy = folder / file.name
+        try:
+            retry(destination.fs.get_file, (destination / file.name).path, str(copy))
+        except Exception as error:
+            raise AworkPublishError(
+                f"Cannot read {destination / file.name}, which the manifest lists: {type(error).__name__}: {error}"
+            ) from error
+        with copy.open("rb") as data:
+            same = hashlib.file_digest(data, "sha256").hexdigest() == file.sha256
+        if not same:
+            raise AworkPublishError(f"{destination / file.name} holds other bytes than its manifest says")
+        yield file, copy
+        copy.unlink()
+
+
+def set_sha256(manifest: Mapping[str, Any]) -> str:
+    """
+    A digest of a published set: two sets have the same if their files hold the same bytes in the same order.
+
+    >>> set_sha256({"files": []})[:12]
+    'e3b0c44298fc'
+    """
+    return hashlib.sha256("\n".join(file["sha256"] for file in manifest["files"]).encode()).hexdigest()
 
 
 def parse_manifest(data: bytes | None, destination: ObjectStoragePath) -> dict[str, Any] | None:

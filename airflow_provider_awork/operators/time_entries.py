@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ast
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_awork.base_operator import AworkBaseOperator
@@ -12,8 +15,12 @@ from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.run_window import resolve_window
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, ObjectStoragePath
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
+    from airflow_provider_awork.client.entry_states import EntryKey
+
+LOGGED_IDS = 100
 TRANSFER = "airflow_provider_awork.transfers.awork_to_object_storage.AworkTimeEntriesToObjectStorageOperator"
 
 
@@ -171,9 +178,317 @@ class AworkTimeEntriesOperator(AworkBaseOperator):
             )
 
 
+class AworkBatchTimeEntriesOperator(AworkBaseOperator):
+    """
+    Change many time entries by one of awork's batch operations, such as marking them as billed: exactly those, each
+    once, and without harm when it runs again.
+
+    The entries go through in chunks. Each chunk is read again right before it is changed:
+
+    * Entries that are as asked already are left alone, and counted with who changed them last.
+    * Entries that were changed since the export are left alone, too, and reported: what is on the invoice is no longer
+      what is in awork.
+    * Entries that are gone are reported.
+
+    So a run that was killed half way is simply run again: it finishes the rest and reports the whole. If an answer of
+    awork is lost, the chunk is read again before anything else is sent. Whoever changes an entry between the reading of
+    its chunk and the change (awork has no conditional writes), usually well under a second, is not noticed. Set
+    ``max_active_tis_per_dag=1``, so that no two runs mark the same entries at the same time.
+
+    Source: https://developers.awork.com/apiv1/time-entries/post-time-entries-batch-by-operation
+
+    :param operation: ``setIsBilled``, ``setIsBillable`` (False also clears *billed*), ``setTypeOfWork``,
+        ``setProject`` (drops the task), ``setTask``, ``setUser`` or ``delete``. (templated)
+    :param value: what the operation sets: True or False, or a GUID; none for ``delete``. (templated)
+    :param time_entry_ids: which entries: GUIDs as a list, an XCom or a text with commas, or dicts as
+        ``AworkTimeEntriesOperator`` gives them with the fields ``id``, ``createdOn``, ``updatedOn`` and
+        ``resourceVersion``. Plain ids cost one request each (at the default pace 900 a minute), and whether an entry
+        was changed since cannot be known; with ``createdOn`` a thousand entries share a request. (templated)
+    :param manifest: instead of ids: the export of ``AworkTimeEntriesToObjectStorageOperator`` that holds the entries,
+        as its output (``export.output``, which also proves that the set is still the same), its destination, or the
+        path of its ``_manifest.json``. Its files are read and checked before the first change. (templated)
+    :param chunk_size: entries of one request, at most 1000.
+    :param require_all: change nothing unless every entry can be changed. All are looked at before the first change, and
+        awork leaves a chunk alone if it refuses one of its entries; the chunks after it are then not tried.
+    :param dry_run: only report what would change.
+    :param ignore_not_found: entries that are gone are no failure.
+    :param overwrite_changed: also change entries that were changed since the export.
+    :param confirm_delete: ``delete`` needs True here; awork cannot bring deleted entries back.
+    :param spool_folder: local folder for the files of the manifest; None takes the system's temporary one. (templated)
+    :param awork_conn_id: Airflow connection of type ``awork``. (templated)
+    :return: the report: ``entries``, ``changed``, ``already`` and ``already_by`` (users), ``to_change`` (of a dry run),
+        ``failed`` (counts by kind), ``first_failed`` (ids). If the task fails it is the XCom ``report``.
+    :raises AworkBatchError: entries are not as asked: gone, changed since the export, refused by awork.
+    :raises AworkConfigError: a parameter cannot work, or the manifest is missing or of another workspace or set.
+    :raises AworkPublishError: files of the manifest are missing or damaged.
+    :raises AworkTransportError: awork's answers were lost again and again.
+
+    .. code-block:: python
+
+        mark_billed = AworkBatchTimeEntriesOperator(
+            task_id="mark_billed",
+            operation="setIsBilled",
+            value=True,
+            manifest="s3://aws_default@my-lake/awork/invoices/2026-11",
+            max_active_tis_per_dag=1,
+        )
+    """
+
+    template_fields: Sequence[str] = (
+        "operation",
+        "value",
+        "time_entry_ids",
+        "manifest",
+        "spool_folder",
+        "awork_conn_id",
+    )
+    template_fields_renderers = {"time_entry_ids": "json", "manifest": "json"}
+    ui_color = "#e6f4f1"
+
+    def __init__(
+        self,
+        *,
+        operation: str,
+        value: bool | str | None = None,
+        time_entry_ids: Sequence[str | Mapping[str, Any]] | str | None = None,
+        manifest: str | Mapping[str, Any] | ObjectStoragePath | None = None,
+        chunk_size: int = 500,
+        require_all: bool = False,
+        dry_run: bool = False,
+        ignore_not_found: bool = False,
+        overwrite_changed: bool = False,
+        confirm_delete: bool = False,
+        spool_folder: str | None = None,
+        awork_conn_id: str = AworkHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.operation = operation
+        self.value = value
+        self.time_entry_ids = time_entry_ids
+        self.manifest = manifest
+        self.chunk_size = chunk_size
+        self.require_all = require_all
+        self.dry_run_only = dry_run  # dry_run is a method of every operator
+        self.ignore_not_found = ignore_not_found
+        self.overwrite_changed = overwrite_changed
+        self.confirm_delete = confirm_delete
+        self.spool_folder = spool_folder
+        self.awork_conn_id = awork_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_awork.client.batch_changes import BatchChange
+
+        self._check_parameters()
+        change = BatchChange(
+            operation=self.operation,
+            value=_flag_in(self.value) if self.operation.startswith("setIs") else self.value,
+            chunk_size=self.chunk_size,
+            require_all=self.require_all,
+            dry_run=self.dry_run_only,
+            ignore_not_found=self.ignore_not_found,
+            overwrite_changed=self.overwrite_changed,
+        )
+        with self._keys() as keys:
+            report = change.run(self.hook.client, keys, identity=self.hook.identity)
+        self.log.info("%s", report)
+        for kind, ids in report.failed.items():
+            self.log.warning("%s: %s", kind, ", ".join(ids[:LOGGED_IDS]) + (" ..." if len(ids) > LOGGED_IDS else ""))
+        summary = report.to_dict()
+        if report.failures():
+            context["ti"].xcom_push(key="report", value=summary)
+        report.raise_for_failures()
+        return summary
+
+    def on_kill(self) -> None:
+        """Let requests that wait fail: what was changed up to here is found by the next run."""
+        self.hook.close()
+
+    def _check_parameters(self) -> None:
+        if (self.time_entry_ids is None) == (self.manifest is None):
+            raise AworkConfigError(
+                "time_entry_ids and manifest: pass exactly one of them. None can also be what an upstream task "
+                "returned that was skipped."
+            )
+        if self.operation == "delete" and self.confirm_delete is not True and not self.dry_run_only:
+            raise AworkConfigError(
+                "confirm_delete: not True, and awork cannot bring deleted time entries back. Pass confirm_delete=True "
+                "if that is meant; dry_run=True says what would be deleted"
+            )
+
+    @contextmanager
+    def _keys(self) -> Iterator[Collection[EntryKey]]:
+        from airflow_provider_awork.client.entry_states import entry_keys
+        from airflow_provider_awork.extract.published_keys import read_keys
+        from airflow_provider_awork.extract.spool import spool_folder
+
+        if self.time_entry_ids is not None:
+            yield entry_keys(_ids_in(self.time_entry_ids))
+            return
+        destination, sha256 = self._destination()
+        with spool_folder(Path(self.spool_folder) if self.spool_folder else None) as folder:
+            workspace = self.hook.identity.workspace_id
+            keys = read_keys(destination, folder=folder, workspace_id=workspace, sha256=sha256)
+            self.log.info("%d time entries in the set at %s", len(keys), destination)
+            yield keys
+
+    def _destination(self) -> tuple[ObjectStoragePath, str | None]:
+        from airflow.sdk import ObjectStoragePath
+
+        given = self.manifest
+        summary: Mapping[str, Any] = given if isinstance(given, Mapping) else {"destination": given}
+        prefix = str(summary.get("destination") or "").removesuffix("/").removesuffix("/_manifest.json")
+        try:
+            if not prefix:
+                raise ValueError("it is empty")
+            return ObjectStoragePath(prefix), summary.get("sha256")
+        except ValueError as error:
+            raise AworkConfigError(
+                f"manifest: {self.manifest!r} is neither a transfer's output nor a prefix such as "
+                f"s3://conn_id@bucket/prefix ({error})"
+            ) from None
+
+
+class AworkCreateTimeEntryOperator(AworkBaseOperator):
+    """
+    Create one time entry, at most once.
+
+    awork knows no idempotency key: if the answer is lost, nobody knows whether the entry is there, and another try
+    would create a second one. So the task has no retries, whatever ``default_args`` say, unless you pass ``retries`` to
+    this operator. Clearing the task creates the entry again, too.
+
+    Source: https://developers.awork.com/apiv1/time-entries/post-time-entry
+
+    :param time_entry: the fields, with awork's names: ``userId``, ``typeOfWorkId``, ``timezone`` and the day of the
+        start are needed; see :meth:`.AworkHook.create_time_entry`. Texts of templates are read as what the field needs.
+        (templated)
+    :param awork_conn_id: Airflow connection of type ``awork``. (templated)
+    :return: the id of the new entry.
+    :raises AworkConfigError: a field is missing or cannot work; nothing was sent.
+    :raises AworkValidationError: awork refuses a field.
+    :raises AworkTransportError: the answer is lost; whether the entry was created is unknown.
+
+    .. code-block:: python
+
+        book_standby = AworkCreateTimeEntryOperator(
+            task_id="book_standby",
+            time_entry={
+                "userId": "{{ params.user_id }}",
+                "typeOfWorkId": "{{ params.type_of_work_id }}",
+                "timezone": "Europe/Berlin",
+                "startDateLocal": "{{ ds }}",
+                "duration": 3600,
+                "note": "Standby",
+            },
+        )
+    """
+
+    template_fields: Sequence[str] = ("time_entry", "awork_conn_id")
+    template_fields_renderers = {"time_entry": "json"}
+    ui_color = "#e6f4f1"
+
+    def __init__(
+        self, *, time_entry: Mapping[str, Any], awork_conn_id: str = AworkHook.default_conn_name, **kwargs: Any
+    ) -> None:
+        # Airflow fills default_args in further up, for what is not here yet.
+        super().__init__(**{"retries": 0, **kwargs})
+        self.time_entry = time_entry
+        self.awork_conn_id = awork_conn_id
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """As of any operator; mapped, too, it has no retries unless you pass them."""
+        return super().partial(**{"retries": 0, **kwargs})
+
+    def execute(self, context: Context) -> str:
+        entry = self.hook.create_time_entry(**_typed_fields(self.time_entry, "time_entry"))
+        self.log.info("Created time entry %s", entry["id"])
+        return str(entry["id"])
+
+
+class AworkUpdateTimeEntryOperator(AworkBaseOperator):
+    """
+    Change some fields of one time entry and keep the others: read, modify, write, since awork's PUT clears what is left
+    out.
+
+    Running it again gives the same entry. What somebody else changes between the read and the write is overwritten.
+
+    Source: https://developers.awork.com/apiv1/time-entries/put-time-entry-by-id
+
+    :param time_entry_id: GUID. (templated)
+    :param changes: the fields that change, with awork's names, as for :meth:`.AworkHook.update_time_entry`; None clears
+        a field. Texts of templates are read as what the field needs. (templated)
+    :param awork_conn_id: Airflow connection of type ``awork``. (templated)
+    :return: the id of the entry.
+    :raises AworkConfigError: a field cannot work; nothing was sent.
+    :raises AworkNotFoundError: there is no such entry, or not for this key.
+
+    .. code-block:: python
+
+        correct = AworkUpdateTimeEntryOperator(
+            task_id="correct",
+            time_entry_id="{{ params.time_entry_id }}",
+            changes={"note": "Checked on {{ ds }}", "isBillable": True},
+        )
+    """
+
+    template_fields: Sequence[str] = ("time_entry_id", "changes", "awork_conn_id")
+    template_fields_renderers = {"changes": "json"}
+    ui_color = "#e6f4f1"
+
+    def __init__(
+        self,
+        *,
+        time_entry_id: str,
+        changes: Mapping[str, Any],
+        awork_conn_id: str = AworkHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.time_entry_id = time_entry_id
+        self.changes = changes
+        self.awork_conn_id = awork_conn_id
+
+    def execute(self, context: Context) -> str:
+        changes = _typed_fields(self.changes, "changes")
+        if not changes:
+            raise AworkConfigError("changes: is empty; name at least one field")
+        entry = self.hook.update_time_entry(self.time_entry_id, **changes)
+        self.log.info("Changed %s of time entry %s", ", ".join(changes), entry["id"])
+        return str(entry["id"])
+
+
 def value_at(entry: dict[str, Any], path: str) -> Any:
     """The value at a path such as ``project/name``; None where something on the way is missing."""
     value: Any = entry
     for key in path.split("/"):
         value = value.get(key) if isinstance(value, dict) else None
     return value
+
+
+def _ids_in(given: Any) -> Any:
+    """A list as it is; a text that a template rendered is a list in Python's or JSON's way, or ids with commas."""
+    if not isinstance(given, str):
+        return given
+    if not given.strip().startswith("["):
+        return [part.strip() for part in given.split(",") if part.strip()]
+    try:
+        return ast.literal_eval(given.strip())
+    except (ValueError, SyntaxError):
+        raise AworkConfigError(f"time_entry_ids: {given[:100]!r} is not a list of ids") from None
+
+
+def _typed_fields(fields: Any, name: str) -> dict[str, Any]:
+    """The fields of an entry, where templates can give texts only, with the types that awork's fields need."""
+    if not isinstance(fields, Mapping):
+        raise AworkConfigError(f"{name}: {fields!r} is not a dict of awork's fields")
+    readers = {"isBillable": _flag_in, "isBilled": _flag_in, "duration": _number_in}
+    return {field: readers[field](value) if field in readers else value for field, value in fields.items()}
+
+
+def _flag_in(value: Any) -> Any:
+    return {"true": True, "false": False}.get(value.strip().lower(), value) if isinstance(value, str) else value
+
+
+def _number_in(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value

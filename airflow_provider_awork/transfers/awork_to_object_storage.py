@@ -53,8 +53,8 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
     :param estimate: only report rows, requests and expected seconds; nothing is written.
     :param spool_folder: local folder for files on their way; None takes the system's temporary folder. (templated)
     :param awork_conn_id: Airflow connection of type ``awork``. (templated)
-    :return: the manifest's summary: ``destination``, ``manifest``, ``files``, ``rows``, ``bytes``, ``window``,
-        ``watermark`` (``createdOn`` of the last entry), ``requests``, ``seconds``.
+    :return: the manifest's summary: ``destination``, ``manifest``, ``files``, ``sha256`` (of the set), ``rows``,
+        ``bytes``, ``window``, ``watermark`` (``createdOn`` of the last entry), ``requests``, ``seconds``.
     :raises AworkConfigError: a parameter cannot work, or there is no window where one is needed.
     :raises AworkMissingExtraError: a library is missing; the message has the line to run.
     :raises AworkRequestError: awork refuses the request.

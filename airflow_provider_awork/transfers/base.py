@@ -214,10 +214,13 @@ def columns_of(model: RowModel, file_format: str) -> list[dict[str, str]] | None
 
 def summary_of(manifest: dict[str, Any], destination: str) -> dict[str, Any]:
     """What an XCom should carry of a manifest."""
+    from airflow_provider_awork.extract.manifest import set_sha256
+
     return {
         "destination": destination,
         "manifest": f"{destination.rstrip('/')}/_manifest.json",
         "files": len(manifest["files"]),
+        "sha256": set_sha256(manifest),
         **{key: manifest[key] for key in ("rows", "bytes", "window", "watermark")},
         **{key: manifest["run"][key] for key in ("requests", "seconds")},
     }

@@ -1,0 +1,195 @@
+"""The batch operator in real DAG runs against a local awork."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pendulum
+import pytest
+from airflow.sdk import DAG, ObjectStoragePath
+
+from airflow_provider_awork.operators.time_entries import AworkBatchTimeEntriesOperator, AworkTimeEntriesOperator
+from airflow_provider_awork.sandbox import Sandbox
+from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
+from tests.airflow_harness import DagResult, connection_in_environment, run_dag
+from tests.storage_emulators import S3Emulator
+
+START = pendulum.datetime(2026, 1, 1, tz="UTC")
+BACKLOG = "isBillable eq true and isBilled eq false"
+MISSING = "00000000-0000-4000-8000-000000000001"
+
+
+@pytest.fixture
+def awork() -> Iterator[Sandbox]:
+    with Sandbox(entries=120, seed=5) as sandbox, connection_in_environment(sandbox.url, sandbox.token):
+        yield sandbox
+
+
+def backlog(awork: Sandbox) -> list[str]:
+    return awork.store.ids(lambda entry: entry["isBillable"] and not entry["isBilled"])
+
+
+def billed(awork: Sandbox) -> set[str]:
+    return set(awork.store.ids(lambda entry: entry["isBilled"]))
+
+
+def run(dag_id: str, params: dict[str, Any] | None = None, **parameters: Any) -> DagResult:
+    with DAG(dag_id, schedule=None, start_date=START, params=params or {}) as dag:
+        AworkBatchTimeEntriesOperator(
+            task_id="mark", retries=1, retry_delay=0, **{"operation": "setIsBilled", "value": True, **parameters}
+        )
+    return run_dag(dag)
+
+
+def exported(destination: str, **parameters: Any) -> dict[str, Any]:
+    """The output of an export of the backlog."""
+    with DAG("batch_export", schedule=None, start_date=START) as dag:
+        AworkTimeEntriesToObjectStorageOperator(
+            task_id="export", destination=destination, filterby=BACKLOG, **parameters
+        )
+    output: dict[str, Any] = run_dag(dag).xcom("export")
+    return output
+
+
+def dag_of_export_and_mark(destination: str, **parameters: Any) -> DAG:
+    with DAG("batch_manifest", schedule=None, start_date=START) as dag:
+        export = AworkTimeEntriesToObjectStorageOperator(
+            task_id="export", destination=destination, filterby=BACKLOG, max_rows_per_file=20, **parameters
+        )
+        AworkBatchTimeEntriesOperator(
+            task_id="mark", operation="setIsBilled", value=True, manifest=export.output, chunk_size=25
+        )
+    return dag
+
+
+@pytest.mark.parametrize("file_format", ["ndjson", "csv", "parquet"])
+def test_the_output_of_an_export_is_marked(awork: Sandbox, tmp_path: Path, file_format: str) -> None:
+    to_bill, before = backlog(awork), billed(awork)
+    result = run_dag(dag_of_export_and_mark(f"file://{tmp_path}", file_format=file_format))
+    assert result.state == "success"
+    assert billed(awork) == before | set(to_bill)
+    report = result.xcom("mark")
+    assert (report["entries"], report["changed"], report["already"]) == (len(to_bill), len(to_bill), 0)
+    again = run("batch_again", manifest=f"{tmp_path.as_uri()}/_manifest.json").xcom("mark")
+    assert (again["changed"], again["already_by"]) == (0, {awork.me: len(to_bill)})
+
+
+@pytest.mark.emulator
+def test_a_set_on_s3_is_marked(awork: Sandbox, s3_emulator: S3Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in s3_emulator.environment.items():
+        monkeypatch.setenv(name, value)
+    to_bill = backlog(awork)
+    result = run_dag(dag_of_export_and_mark(f"{s3_emulator.create_bucket('billing')}/set"))
+    assert result.xcom("mark")["changed"] == len(to_bill) > 0
+
+
+@pytest.mark.parametrize("form", ["{0}", "{0}/", "{0}/_manifest.json", "path"])
+def test_ways_to_name_a_manifest(awork: Sandbox, tmp_path: Path, form: str) -> None:
+    exported(f"file://{tmp_path}")
+    given = ObjectStoragePath(f"file://{tmp_path}") if form == "path" else form.format("{{ params.where }}")
+    result = run("batch_manifest_forms", {"where": f"file://{tmp_path}"}, manifest=given, dry_run=True)
+    assert result.xcom("mark")["to_change"] == len(backlog(awork)) > 0
+
+
+def test_a_set_that_was_replaced_since_the_export_is_not_marked(awork: Sandbox, tmp_path: Path) -> None:
+    first = exported(f"file://{tmp_path}")
+    awork.store.delete(backlog(awork)[:1])
+    exported(f"file://{tmp_path}")
+    before = billed(awork)
+    result = run("batch_replaced", manifest=first)
+    assert (result.task("mark").state, result.task("mark").try_number) == ("failed", 1)
+    assert "exported again meanwhile" in result.logs
+    assert billed(awork) == before
+
+
+def test_entries_from_xcom_are_guarded_by_their_versions(awork: Sandbox) -> None:
+    with DAG("batch_xcom", schedule=None, start_date=START) as dag:
+        entries = AworkTimeEntriesOperator(
+            task_id="entries", filterby=BACKLOG, fields=["id", "createdOn", "updatedOn", "resourceVersion"]
+        )
+        AworkBatchTimeEntriesOperator(
+            task_id="mark", operation="setIsBilled", value=True, time_entry_ids=entries.output
+        )
+    to_bill = backlog(awork)
+    assert run_dag(dag).xcom("mark")["changed"] == len(to_bill) > 0
+    assert not backlog(awork)
+
+
+@pytest.mark.parametrize("rendered", ["{{ params.ids }}", "{{ params.ids | tojson }}", "{{ params.ids | join(', ') }}"])
+def test_ids_and_values_from_templates(awork: Sandbox, rendered: str) -> None:
+    ids = backlog(awork)[:3]
+    result = run(
+        "batch_templates",
+        {"ids": ids, "operation": "setIsBilled"},
+        operation="{{ params.operation }}",
+        value="{{ true }}",
+        time_entry_ids=rendered,
+    )
+    assert result.xcom("mark")["changed"] == 3
+    assert set(ids) <= billed(awork)
+
+
+def test_a_failure_names_the_ids_and_leaves_a_report(awork: Sandbox) -> None:
+    ids = backlog(awork)[:3]
+    result = run("batch_failure", time_entry_ids=[*ids, MISSING])
+    task = result.task("mark")
+    assert (task.state, task.try_number) == ("failed", 1)
+    assert f"setIsBilled: 1 of 4 time entries are not as asked; not found: 1 ({MISSING})" in result.logs
+    assert task.xcoms["report"]["failed"] == {"not found": 1}
+    assert task.xcoms["report"]["changed"] == 3
+    assert "return_value" not in task.xcoms
+    assert set(ids) <= billed(awork)
+    tolerated = run("batch_tolerated", time_entry_ids=[*ids, MISSING], ignore_not_found=True)
+    assert tolerated.xcom("mark")["failed"] == {"not found": 1}
+
+
+def test_nothing_to_do_is_a_success(awork: Sandbox) -> None:
+    assert run("batch_nothing", time_entry_ids=[]).xcom("mark")["entries"] == 0
+
+
+def test_delete_needs_a_confirmation(awork: Sandbox) -> None:
+    ids = backlog(awork)[:2]
+    delete = {"operation": "delete", "value": None, "time_entry_ids": ids}
+    refused = run("batch_delete", **delete)
+    assert (refused.task("mark").state, refused.task("mark").try_number) == ("failed", 1)
+    assert "confirm_delete" in refused.logs
+    assert run("batch_delete_dry", **delete, dry_run=True).xcom("mark")["to_change"] == 2
+    assert set(ids) <= set(awork.store.ids())
+    assert run("batch_delete_confirmed", **delete, confirm_delete=True).xcom("mark")["changed"] == 2
+    assert not set(ids) & set(awork.store.ids())
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({}, "pass exactly one of them"),
+        ({"time_entry_ids": [MISSING], "manifest": "file:///tmp"}, "pass exactly one of them"),
+        ({"time_entry_ids": "{{ ti.xcom_pull(task_ids='nowhere') }}"}, "is not a GUID"),
+        ({"time_entry_ids": "[1, "}, "is not a list of ids"),
+        ({"time_entry_ids": [MISSING], "value": "yes"}, "value: 'yes'"),
+        ({"time_entry_ids": [MISSING], "operation": "setBilled"}, "operation: 'setBilled'"),
+        ({"time_entry_ids": [MISSING], "chunk_size": 0}, "chunk_size: 0"),
+        ({"manifest": "file:///nowhere/at/all"}, "holds no _manifest.json"),
+        ({"manifest": {"rows": 3}}, "neither a transfer's output nor a prefix"),
+        ({"manifest": ""}, "neither a transfer's output nor a prefix"),
+    ],
+)
+def test_bad_input_fails_clearly_before_anything_is_changed(
+    awork: Sandbox, parameters: dict[str, Any], said: str
+) -> None:
+    result = run("batch_bad_input", **parameters)
+    assert (result.task("mark").state, result.task("mark").try_number) == ("failed", 1)
+    assert said in result.logs
+    assert not [request for request in awork.requests if request.method == "POST"]
+
+
+def test_another_workspace_is_refused(awork: Sandbox, tmp_path: Path) -> None:
+    exported(f"file://{tmp_path}")
+    with Sandbox(entries=0, workspace=type(awork.settings.workspace)(id=MISSING)) as other:
+        with connection_in_environment(other.url, other.token):
+            result = run("batch_other_workspace", manifest=f"file://{tmp_path}")
+        assert f"belongs to workspace {MISSING}" in result.logs
+        assert not [request for request in other.requests if request.method == "POST"]
+    assert result.task("mark").state == "failed"
