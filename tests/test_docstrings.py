@@ -17,7 +17,12 @@ from airflow.sdk import DAG
 
 import airflow_provider_awork
 from airflow_provider_awork.hooks.awork import AworkHook
-from airflow_provider_awork.operators.time_entries import AworkTimeEntriesOperator
+from airflow_provider_awork.operators.time_entries import (
+    AworkBatchTimeEntriesOperator,
+    AworkCreateTimeEntryOperator,
+    AworkTimeEntriesOperator,
+    AworkUpdateTimeEntryOperator,
+)
 from airflow_provider_awork.sandbox import Sandbox
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 from tests.airflow_harness import connection_in_environment
@@ -41,7 +46,15 @@ def code_blocks(documented: type) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "documented", [AworkTimeEntriesToObjectStorageOperator, AworkTimeEntriesOperator], ids=lambda each: each.__name__
+    "documented",
+    [
+        AworkTimeEntriesToObjectStorageOperator,
+        AworkTimeEntriesOperator,
+        AworkBatchTimeEntriesOperator,
+        AworkCreateTimeEntryOperator,
+        AworkUpdateTimeEntryOperator,
+    ],
+    ids=lambda each: each.__name__,
 )
 def test_examples_of_operators_make_a_dag(documented: type) -> None:
     (block,) = code_blocks(documented)

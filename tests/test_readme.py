@@ -14,7 +14,12 @@ from airflow.sdk import DAG
 
 from airflow_provider_awork.client.config import ConnectionExtras
 from airflow_provider_awork.hooks.awork import AworkHook
-from airflow_provider_awork.operators.time_entries import AworkTimeEntriesOperator
+from airflow_provider_awork.operators.time_entries import (
+    AworkBatchTimeEntriesOperator,
+    AworkCreateTimeEntryOperator,
+    AworkTimeEntriesOperator,
+    AworkUpdateTimeEntryOperator,
+)
 from airflow_provider_awork.sandbox import Sandbox
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 from scripts.columns_into_readme import with_columns
@@ -31,7 +36,7 @@ def block(containing: str) -> str:
 
 
 def test_every_python_block_is_tested_here() -> None:
-    assert len(PYTHON) == 5
+    assert len(PYTHON) == 6
 
 
 def test_the_dag_of_ten_lines_exports(tmp_path: Path) -> None:
@@ -108,6 +113,23 @@ def test_the_block_on_filters_finds_the_entries() -> None:
     assert len(mine) == 1
 
 
+def test_the_block_on_billing_marks_what_was_exported(tmp_path: Path) -> None:
+    code = block('DAG("awork_invoices"').replace("s3://aws_default@my-lake", f"file://{tmp_path}")
+    names: dict[str, Any] = {}
+    exec(compile(code.replace("):\n", ") as dag:\n", 1), "README.md", "exec"), names)
+    with Sandbox(entries=100, seed=7) as awork, connection_in_environment(awork.url, awork.token):
+        to_bill = {
+            entry["id"]
+            for entry in awork.store.entries()
+            if entry["isBillable"] and not entry["isBilled"] and entry["duration"]
+        }
+        result = run_dag(names["dag"])
+        billed = set(awork.store.ids(lambda entry: entry["isBilled"]))
+    assert result.state == "success"
+    assert result.xcom("mark_billed")["changed"] == len(to_bill) > 0
+    assert to_bill <= billed
+
+
 def test_the_sandbox_block_runs() -> None:
     exec(compile(block("Sandbox(entries"), "README.md", "exec"), {})
 
@@ -116,7 +138,16 @@ def test_the_table_of_columns_is_the_models() -> None:
     assert with_columns(README) == README, "run `make docs`"
 
 
-@pytest.mark.parametrize("operator", [AworkTimeEntriesToObjectStorageOperator, AworkTimeEntriesOperator])
+@pytest.mark.parametrize(
+    "operator",
+    [
+        AworkTimeEntriesToObjectStorageOperator,
+        AworkTimeEntriesOperator,
+        AworkBatchTimeEntriesOperator,
+        AworkCreateTimeEntryOperator,
+        AworkUpdateTimeEntryOperator,
+    ],
+)
 def test_every_parameter_is_documented(operator: type) -> None:
     section = README.split(f"### `{operator.__name__}`")[1].split("\n### ")[0]
     transfer = README.split(f"### `{AworkTimeEntriesToObjectStorageOperator.__name__}`")[1].split("\n### ")[0]
