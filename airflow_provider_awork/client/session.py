@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import mmap
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from mmap import mmap
 from typing import Any, TypeVar
 
 import msgspec
@@ -38,9 +39,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 USER_AGENT = f"airflow-provider-awork/{__version__} python/{platform.python_version()}"
-CHUNK_BYTES = 1 << 18
-# A body is read into memory of its own, which goes back to the system with the last row that is taken from it; malloc
-# would keep the megabytes of all pages in flight. Memory that is not written to costs nothing.
+CHUNK_BYTES = 1 << 20
 FIRST_BUFFER_BYTES = 1 << 23
 MOST_CONNECTIONS = 50
 
@@ -220,11 +219,11 @@ class AworkSession:
 
     def _read(self, response: requests.Response) -> memoryview:
         """Read the whole body; urllib3 checks Content-Length and the encoding."""
-        body, length = mmap(-1, FIRST_BUFFER_BYTES), 0
+        body, length = _buffer(FIRST_BUFFER_BYTES), 0
         # Not stream(): it waits for whole chunks, and a body that trickles in would never meet its deadline.
         while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
             if length + len(chunk) > len(body):
-                smaller, body = body, mmap(-1, 2 * (length + len(chunk)))
+                smaller, body = body, _buffer(2 * (length + len(chunk)))
                 body.write(memoryview(smaller)[:length])
             body[length : length + len(chunk)] = chunk
             length += len(chunk)
@@ -235,6 +234,20 @@ class AworkSession:
         for secret in self.config.secrets():
             text = text.replace(secret, "***")
         return text
+
+
+def _buffer(size: int) -> mmap.mmap:
+    """
+    Memory of its own for a body.
+
+    It goes back to the system with the last row that is taken from it, where malloc would keep the megabytes of all
+    pages in flight, and costs nothing where it is not written to. Huge pages, because the first touch of each small
+    one can cost as much as parsing what lies in it.
+    """
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with contextlib.suppress(AttributeError, OSError):  # neither on every system nor in every kernel
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return memory
 
 
 def error_from(answer: Answer, *, method: str, path: str) -> AworkApiError:
