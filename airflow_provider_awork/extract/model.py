@@ -1,5 +1,5 @@
 """
-Rows as data: the columns of a list's rows, and raw rows as values of those columns; the time entry's first of all.
+Rows as data: the columns of a list's rows, the time entry's first of all. ``decoding`` turns raw rows into values.
 
 The columns of a ``RowModel`` are the one list that everything here is made of: the types that rows are decoded with,
 the Arrow schema, the CSV header and the tables in the README. ``TIME_ENTRY`` has one column for each leaf of awork's
@@ -13,26 +13,20 @@ Nothing is dropped: keys that the model does not know, and values that do not fi
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from functools import cached_property, lru_cache
-from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-
-from airflow_provider_awork.exceptions import AworkTransportError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 RawEntry = msgspec.Raw | bytes
 Values = dict[str, list[Any]]
-Parts = Mapping[str, Sequence[RawEntry]]
-Extra = dict[str, Any] | msgspec.Raw
 
 DERIVED = "derived"
 
@@ -70,6 +64,16 @@ class Column:
     description: str
 
 
+class ObjectsInRows(Protocol):
+    """The objects under one key of some rows, such as their projects."""
+
+    def texts(self) -> list[str | None]:
+        """The object of each row as JSON."""
+
+    def values_of(self, name: str) -> list[Any]:
+        """The values of a column that is within the objects."""
+
+
 @dataclass(frozen=True, eq=False)
 class RowModel:
     """
@@ -77,33 +81,15 @@ class RowModel:
 
     :param name: what one row is, such as ``time entry``.
     :param columns: the leaves of awork's model, then the derived columns, the last of which is ``extra``.
-    :param derive: from the values of the leaves, and the raw objects in each row by their key, the values of the
+    :param derive: from the values of the row's own leaves, and the objects in it by their key, the values of the
         derived columns, and those of other columns that it replaces.
     :param distinct: text columns whose values hardly repeat: they gain nothing from a dictionary.
     """
 
     name: str
     columns: tuple[Column, ...]
-    derive: Callable[[Values, Parts], Values]
+    derive: Callable[[Values, Mapping[str, ObjectsInRows]], Values]
     distinct: frozenset[str]
-
-    def decode(self, entries: Sequence[RawEntry], unknown_fields: Counter[str]) -> Values:
-        """
-        Decode raw rows to the values of each column, in the order of ``columns``.
-
-        Timestamps are ``datetime`` without zone, those of the type ``TIMESTAMP_UTC`` in UTC. A date or time that
-        cannot be read gives a null timestamp; its text column has it still.
-
-        :param entries: rows as awork sent them.
-        :param unknown_fields: is added to: how many rows had this path in ``extra``.
-        :raises AworkTransportError: a row is not valid UTF-8, so the answer was damaged on its way.
-        """
-        try:
-            return self._decode(entries, unknown_fields)
-        except UnicodeDecodeError as error:
-            raise AworkTransportError(
-                f"A {self.name} is not valid UTF-8: {error.reason} at byte {error.start}"
-            ) from error
 
     @cached_property
     def arrow_schema(self) -> pa.Schema:
@@ -122,23 +108,6 @@ class RowModel:
         }
         return pa.schema([pa.field(column.name, types[column.type]) for column in self.columns])
 
-    def to_arrow(self, entries: Sequence[RawEntry], unknown_fields: Counter[str]) -> pa.RecordBatch:
-        """Raw rows as an Arrow record batch of ``arrow_schema``; parameters and errors as in ``decode``."""
-        import pyarrow as pa
-
-        values, schema = self.decode(entries, unknown_fields), self.arrow_schema
-        return pa.record_batch([pa.array(values[field.name], field.type) for field in schema], schema)
-
-    def to_texts(self, entries: Sequence[RawEntry], unknown_fields: Counter[str]) -> dict[str, list[str | None]]:
-        """
-        Raw rows as the texts of each column, for CSV: the values of the Arrow batch, null being None.
-
-        Timestamps are ISO 8601 with microseconds, with ``Z`` if in UTC; booleans are ``true`` and ``false``. Parameters
-        and errors as in ``decode``.
-        """
-        values = self.decode(entries, unknown_fields)
-        return {column.name: _texts(column.type, values[column.name]) for column in self.columns}
-
     def columns_markdown(self) -> str:
         """The documented table of columns, for the README."""
         lines = ["| Column | Type | awork's field | Meaning |", "|---|---|---|---|"]
@@ -147,164 +116,19 @@ class RowModel:
             lines.append(f"| `{column.name}` | {column.type} | {path} | {column.description} |")
         return "\n".join(lines) + "\n"
 
-    @cached_property
-    def _leaves(self) -> list[Column]:
-        return [column for column in self.columns if column.path != DERIVED]
-
-    @cached_property
-    def _own_columns(self) -> list[Column]:
-        return [column for column in self._leaves if "." not in column.path]
-
-    @cached_property
-    def _parts(self) -> dict[str, _Part]:
-        keys = dict.fromkeys(column.path.partition(".")[0] for column in self._leaves if "." in column.path)
-        return {key: _Part(key, [c for c in self._leaves if c.path.startswith(f"{key}.")]) for key in keys}
-
-    @cached_property
-    def _row(self) -> _ObjectModel:
-        own = {column.path: column.type for column in self._own_columns}
-        return _ObjectModel("", own | dict.fromkeys(self._parts, JSON), {})
-
-    def _decode(self, entries: Sequence[RawEntry], unknown_fields: Counter[str]) -> Values:
-        structs: list[Any] = []
-        extras: list[Extra | None] = []
-        for entry in entries:
-            struct, extra, unknown = self._row.decode(entry)
-            structs.append(struct)
-            extras.append(extra)
-            if unknown:
-                unknown_fields.update(unknown)
-        values: Values = {column.name: list(map(attrgetter(column.path), structs)) for column in self._own_columns}
-        values |= {
-            column.name: list(map(_text, values[column.name])) for column in self._own_columns if column.type is JSON
-        }
-        raw_parts = {key: list(map(attrgetter(key), structs)) for key in self._parts}
-        for key, part in self._parts.items():
-            decoded = [part.decode(bytes(raw)) for raw in raw_parts[key]]
-            by_column = zip(*(leaves for leaves, _, _ in decoded), strict=True) if decoded else [()] * len(part.columns)
-            values |= {column.name: list(leaves) for column, leaves in zip(part.columns, by_column, strict=True)}
-            for index, (_, rest, unknown) in enumerate(decoded):
-                if unknown:
-                    extras[index] = {**cast(dict[str, Any], extras[index] or {}), key: rest}
-                    unknown_fields.update(unknown)
-        values |= self.derive(values, raw_parts)
-        values["extra"] = [_text(msgspec.json.encode(extra)) if extra else None for extra in extras]
-        return {column.name: values[column.name] for column in self.columns}
-
-
-# --- decoding
-
-
-_INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-_PYTHON_TYPES: Mapping[ColumnType, Any] = {
-    TEXT: str | None,
-    BOOLEAN: bool | None,
-    INTEGER: _INT64 | None,
-    NUMBER: float | None,
-    JSON: msgspec.Raw,  # msgspec takes no union with it; null arrives as its text
-}
-_NULL = msgspec.Raw(b"null")
-_LEAF_DECODERS = {kind: msgspec.json.Decoder(python_type) for kind, python_type in _PYTHON_TYPES.items()}
-_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-class _ObjectModel:
-    """
-    One JSON object of the model: its leaves, and the objects in it.
-
-    :param path: where the object is in the entry; empty for the entry itself.
-    :param leaves: type of each leaf by its key.
-    :param objects: further objects by their keys.
-    """
-
-    def __init__(self, path: str, leaves: Mapping[str, ColumnType], objects: Mapping[str, _ObjectModel]) -> None:
-        self.prefix = f"{path}." if path else ""
-        self.leaves = leaves
-        self.objects = objects
-        fields = [(key, _PYTHON_TYPES[kind], _NULL if kind is JSON else None) for key, kind in leaves.items()]
-        fields += [(key, inner.struct | None, None) for key, inner in objects.items()]
-        self.struct: Any = msgspec.defstruct(path or "entry", fields, forbid_unknown_fields=True, gc=False)
-        self.decoder = msgspec.json.Decoder(self.struct | None)
-        self.absent = self.struct()
-
-    def decode(self, raw: RawEntry) -> tuple[Any, Extra | None, list[str]]:
-        """The object as a struct, what did not fit into it, and the paths of that."""
-        try:
-            return self.decoder.decode(raw) or self.absent, None, []
-        except msgspec.DecodeError:
-            return self._decode_key_by_key(raw)
-
-    def _decode_key_by_key(self, raw: RawEntry) -> tuple[Any, Extra | None, list[str]]:
-        try:
-            members = _MEMBERS.decode(raw)
-        except msgspec.ValidationError:  # not an object
-            return self.absent, msgspec.Raw(raw), [self.prefix.rstrip(".") or "(entry)"]
-        fitting: dict[str, Any] = {}
-        extra: dict[str, Any] = {}
-        unknown: list[str] = []
-        for key, value in members.items():
-            fitting[key], rest, paths = self._decode_member(key, value)
-            if rest is not None:
-                extra[key] = rest
-                unknown += paths
-        known = self.leaves.keys() | self.objects.keys()
-        return self.struct(**{key: fitting[key] for key in fitting.keys() & known}), extra or None, unknown
-
-    def _decode_member(self, key: str, value: msgspec.Raw) -> tuple[Any, Extra | None, list[str]]:
-        if key in self.objects:
-            return self.objects[key].decode(value)
-        absent = _NULL if self.leaves.get(key) is JSON else None
-        if _text(value) is None:
-            return absent, None, []
-        try:
-            return _LEAF_DECODERS[self.leaves[key]].decode(value), None, []
-        except (KeyError, msgspec.DecodeError):  # an unknown key, or a value of another type
-            return absent, value, [self.prefix + key]
-
-
-def _object_model(path: str, leaves: Sequence[Column]) -> _ObjectModel:
-    prefix = f"{path}."
-    below = {column.path.removeprefix(prefix): column.type for column in leaves if column.path.startswith(prefix)}
-    own = {key: kind for key, kind in below.items() if "." not in key}
-    objects = dict.fromkeys(key.partition(".")[0] for key in below if "." in key)
-    return _ObjectModel(path, own, {key: _object_model(prefix + key, leaves) for key in objects})
-
-
-class _Part:
-    """An object within the row, such as its project. The same ones come again and again, so they are remembered."""
-
-    def __init__(self, key: str, columns: Sequence[Column]) -> None:
-        self.columns = columns
-        self.decode = lru_cache(maxsize=4000)(self._decode)
-        self._model = _object_model(key, columns)
-        self._paths = [column.path.split(".")[1:] for column in columns]
-
-    def _decode(self, raw: bytes) -> tuple[tuple[Any, ...], Extra | None, list[str]]:
-        """The leaves of the object, what did not fit into it, and the paths of that."""
-        struct, extra, unknown = self._model.decode(raw)
-        leaves = (_leaf(struct, path) for path in self._paths)
-        return tuple(_text(leaf) if isinstance(leaf, msgspec.Raw) else leaf for leaf in leaves), extra, unknown
-
-
-def _leaf(value: Any, path: Sequence[str]) -> Any:
-    for key in path:
-        value = None if value is None else getattr(value, key)
-    return value
-
-
-def _text(raw: RawEntry) -> str | None:
-    """JSON as text; None for null."""
-    text = str(raw, "utf-8")
-    return None if text == "null" else text
-
 
 # --- values as texts
 
 
-def _texts(kind: ColumnType, values: list[Any]) -> list[str | None]:
-    if kind in (TEXT, JSON):
-        return values
-    to_text = _TO_TEXT.get(kind, str)
+def to_texts(column: Column, values: Sequence[Any]) -> list[str | None]:
+    """
+    Values of a column as texts, for CSV; null stays None.
+
+    Timestamps are ISO 8601 with microseconds, with ``Z`` if in UTC; booleans are ``true`` and ``false``.
+    """
+    if column.type in (TEXT, JSON):
+        return list(values)
+    to_text = _TO_TEXT.get(column.type, str)
     return [None if value is None else to_text(value) for value in values]
 
 
@@ -317,6 +141,12 @@ _TO_TEXT: Mapping[ColumnType, Callable[[Any], str]] = {
     TIMESTAMP_LOCAL: _iso,
     TIMESTAMP_UTC: lambda value: _iso(value) + "Z",
 }
+
+
+def json_text(raw: RawEntry) -> str | None:
+    """JSON as text; None for null."""
+    text = str(raw, "utf-8")
+    return None if text == "null" else text
 
 
 # --- the time entry
@@ -450,12 +280,12 @@ _STATE_COLUMNS = (
 )
 
 
-def _derive(values: Values, parts: Parts) -> Values:
+def _derive(values: Values, objects: Mapping[str, ObjectsInRows]) -> Values:
     states = list(map(_state, *(values[name] for name in _STATE_COLUMNS)))
     return {
         "task_project": [
-            None if raw is None or raw == _text(project) else raw
-            for raw, project in zip(values["task_project"], parts["project"], strict=True)
+            None if of_task == own else of_task
+            for of_task, own in zip(objects["task"].values_of("task_project"), objects["project"].texts(), strict=True)
         ],
         "started_at": list(map(_day_and_time, values["start_date_utc"], values["start_time_utc"])),
         "ended_at": list(map(_day_and_time, values["end_date_utc"], values["end_time_utc"])),

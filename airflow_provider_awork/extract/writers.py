@@ -24,12 +24,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, Self, cas
 import msgspec
 
 from airflow_provider_awork.exceptions import AworkConfigError, AworkMissingExtraError
-from airflow_provider_awork.extract.model import TIME_ENTRY, ColumnType, RawEntry, RowModel
+from airflow_provider_awork.extract.decoding import RowDecoder
+from airflow_provider_awork.extract.model import TIME_ENTRY, Column, ColumnType, RawEntry, RowModel, to_texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BLOCK_ROWS = 250
+BLOCK_ROWS = 500
 BLOCK_BYTES = 4_000_000
 ROW_GROUP_ROWS = 5_000
 ROW_GROUP_BYTES = 16_000_000
@@ -398,10 +399,7 @@ class _NdjsonEncoder:
         self._stream = stream
 
     def encode(self, entries: Sequence[RawEntry]) -> bytes:
-        lines = b"\n".join([*entries, b""])
-        if lines.count(b"\n") == len(entries) and b"\r" not in lines:
-            return lines
-        return b"\n".join([*map(_compact, map(bytes, entries)), b""])
+        return b"\n".join([*_on_one_line(entries), b""])
 
     def write(self, encoded: bytes) -> None:
         self._stream.write(encoded)
@@ -415,17 +413,18 @@ class _CsvEncoder:
 
     def __init__(self, stream: BinaryIO, model: RowModel, unknown_fields: Counter[str], *, formula_guard: bool) -> None:
         self._stream = stream
-        self._model = model
-        self._unknown_fields = unknown_fields
-        self._guarded_columns = [c.name for c in model.columns if c.type is ColumnType.TEXT] if formula_guard else []
+        self._decoder = RowDecoder(model, unknown_fields)
+        self._formula_guard = formula_guard
         self._header = ",".join(column.name for column in model.columns) + "\r\n"
 
     def encode(self, entries: Sequence[RawEntry]) -> bytes:
-        texts = self._model.to_texts(_on_one_line(entries), self._unknown_fields)
-        texts |= {name: _guarded(texts[name]) for name in self._guarded_columns}
-        rows = zip(*map(_csv_cells, texts.values()), strict=True)
+        rows = zip(*self._decoder.to_cells(_on_one_line(entries), self._cells).values(), strict=True)
         header, self._header = self._header, ""
         return (header + "".join(f"{','.join(row)}\r\n" for row in rows)).encode()
+
+    def _cells(self, column: Column, values: Sequence[Any]) -> list[str]:
+        texts = to_texts(column, values)
+        return _csv_cells(_guarded(texts) if self._formula_guard and column.type is ColumnType.TEXT else texts)
 
     def write(self, encoded: bytes) -> None:
         self._stream.write(encoded)
@@ -440,8 +439,7 @@ class _ParquetEncoder:
     ) -> None:
         import pyarrow.parquet as pq
 
-        self._model = model
-        self._unknown_fields = unknown_fields
+        self._decoder = RowDecoder(model, unknown_fields)
         self._row_group: list[pa.RecordBatch] = []
         repeating = [c.name for c in model.columns if c.type is ColumnType.TEXT and c.name not in model.distinct]
         self._writer = pq.ParquetWriter(
@@ -449,7 +447,7 @@ class _ParquetEncoder:
         )
 
     def encode(self, entries: Sequence[RawEntry]) -> pa.RecordBatch:
-        return self._model.to_arrow(_on_one_line(entries), self._unknown_fields)
+        return self._decoder.to_arrow(_on_one_line(entries))
 
     def write(self, encoded: pa.RecordBatch) -> None:
         self._row_group.append(encoded)

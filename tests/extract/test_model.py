@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_awork.exceptions import AworkTransportError
-from airflow_provider_awork.extract.model import DERIVED, TIME_ENTRY, Column, ColumnType
+from airflow_provider_awork.extract.decoding import RowDecoder
+from airflow_provider_awork.extract.model import DERIVED, TIME_ENTRY, Column, ColumnType, to_texts
 from tests.extract.entries import Entry, make_entries, page, raw, raw_entries, split, split_instant
 
 OPENAPI = Path(os.environ.get("AWORK_OPENAPI") or Path(__file__).parents[3] / "shared/awork/openapi-v1-subset.json")
@@ -37,7 +38,7 @@ def values_of(entry: Entry | bytes) -> tuple[dict[str, Any], Counter[str]]:
     """The columns of one entry, and its unknown fields."""
     unknown_fields: Counter[str] = Counter()
     entries = split(b"[" + entry + b"]") if isinstance(entry, bytes) else raw(entry)
-    values = TIME_ENTRY.decode(entries, unknown_fields)
+    values = RowDecoder(TIME_ENTRY, unknown_fields).decode(entries)
     assert list(values) == [column.name for column in TIME_ENTRY.columns]
     return {name: value for name, (value,) in values.items()}, unknown_fields
 
@@ -139,8 +140,8 @@ def with_nulls(value: Entry) -> Entry:
 
 
 def test_no_entries_give_empty_columns() -> None:
-    assert TIME_ENTRY.decode([], Counter()) == {column.name: [] for column in TIME_ENTRY.columns}
-    assert TIME_ENTRY.to_arrow([], Counter()).num_rows == 0
+    assert RowDecoder(TIME_ENTRY, Counter()).decode([]) == {column.name: [] for column in TIME_ENTRY.columns}
+    assert RowDecoder(TIME_ENTRY, Counter()).to_arrow([]).num_rows == 0
 
 
 def test_unknown_keys_go_to_extra_and_are_counted() -> None:
@@ -150,7 +151,7 @@ def test_unknown_keys_go_to_extra_and_are_counted() -> None:
     sent["task"] = {**sent["task"], "lists": [{"id": 1}], "primaryTaskListId": "x"}
     sent["project"] = {**sent["project"], "company": {**sent["project"]["company"], "a.b": 1.0}}
     unknown_fields: Counter[str] = Counter()
-    values = TIME_ENTRY.decode(split(page([sent, entry(), sent])), unknown_fields)
+    values = RowDecoder(TIME_ENTRY, unknown_fields).decode(split(page([sent, entry(), sent])))
     assert unknown_fields == {"colour": 2, "task.lists": 2, "task.primaryTaskListId": 2, "project.company.a.b": 2}
     extra = json.loads(values["extra"][2])
     assert extra == {
@@ -215,7 +216,7 @@ def test_an_entry_that_is_no_object_goes_to_extra() -> None:
 def test_64_bits() -> None:
     values, _ = values_of({"resourceVersion": 2**63 - 1, "duration": -(2**63)})
     assert (values["resource_version"], values["duration"]) == (2**63 - 1, -(2**63))
-    table = TIME_ENTRY.to_arrow(raw({"resourceVersion": 2**63 - 1}), Counter())
+    table = RowDecoder(TIME_ENTRY, Counter()).to_arrow(raw({"resourceVersion": 2**63 - 1}))
     assert table["resource_version"].to_pylist() == [2**63 - 1]
 
 
@@ -225,7 +226,7 @@ def test_64_bits() -> None:
 def test_texts_stay_as_they_are(text: str) -> None:
     values, _ = values_of({"note": text})
     assert values["note"] == text
-    assert TIME_ENTRY.to_arrow(raw({"note": text}), Counter())["note"].to_pylist() == [text]
+    assert RowDecoder(TIME_ENTRY, Counter()).to_arrow(raw({"note": text}))["note"].to_pylist() == [text]
 
 
 def test_breaks_are_json_as_sent() -> None:
@@ -276,7 +277,7 @@ def test_split_times_come_together_again(start: datetime, length: timedelta, zon
     local = [instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for instant in instants]
     assert timestamps(values) == [instant.replace(tzinfo=None) for instant in instants] + local
     assert values["work_date"] == local[0].date()
-    batch = TIME_ENTRY.to_arrow(raw(sent), Counter())
+    batch = RowDecoder(TIME_ENTRY, Counter()).to_arrow(raw(sent))
     assert batch["started_at"].to_pylist() == [instants[0]]
     assert batch["ended_at_local"].to_pylist() == [local[1]]
 
@@ -342,7 +343,7 @@ def test_times_that_cannot_be_read_stay_texts(day: str, time: str) -> None:
     assert values["created_at"] is None
     assert (values["start_date_utc"], values["start_time_utc"], values["extra"]) == (day, time, None)
     assert not unknown_fields
-    assert TIME_ENTRY.to_arrow(raw(sent), Counter())["started_at"].to_pylist() == [None]
+    assert RowDecoder(TIME_ENTRY, Counter()).to_arrow(raw(sent))["started_at"].to_pylist() == [None]
 
 
 # --- states
@@ -421,12 +422,15 @@ def odd_entries(draw: st.DrawFn) -> Entry:
 @given(st.lists(odd_entries(), max_size=4))
 def test_nothing_is_lost_and_arrow_and_texts_hold_the_same(entries: list[Entry]) -> None:
     batch = split(page(entries))
-    values = TIME_ENTRY.decode(batch, Counter())
+    values = RowDecoder(TIME_ENTRY, Counter()).decode(batch)
     for index, sent in enumerate(entries):
         if at(sent, "task.project") is not None and at(sent, "task.project") == sent.get("project"):
             del sent["task"]["project"]  # left out where it is the same
         assert without_nulls(restored(values, index)) == without_nulls(sent)
-    texts, table = TIME_ENTRY.to_texts(batch, Counter()), TIME_ENTRY.to_arrow(batch, Counter())
+    texts, table = (
+        RowDecoder(TIME_ENTRY, Counter()).to_cells(batch, to_texts),
+        RowDecoder(TIME_ENTRY, Counter()).to_arrow(batch),
+    )
     for column in TIME_ENTRY.columns:
         assert [as_text(value) for value in table[column.name].to_pylist()] == texts[column.name]
 
@@ -461,7 +465,10 @@ def as_text(value: Any) -> str | None:
 
 def test_arrow_and_texts_hold_the_same_for_typical_entries() -> None:
     batch = raw_entries(300)
-    texts, table = TIME_ENTRY.to_texts(batch, Counter()), TIME_ENTRY.to_arrow(batch, Counter())
+    texts, table = (
+        RowDecoder(TIME_ENTRY, Counter()).to_cells(batch, to_texts),
+        RowDecoder(TIME_ENTRY, Counter()).to_arrow(batch),
+    )
     table.validate(full=True)
     assert table.schema == TIME_ENTRY.arrow_schema
     for column in TIME_ENTRY.columns:
@@ -470,8 +477,8 @@ def test_arrow_and_texts_hold_the_same_for_typical_entries() -> None:
 
 def test_pretty_printed_entries_have_the_same_values() -> None:
     entries = list(make_entries(20))
-    values = TIME_ENTRY.decode(split(page(entries, pretty=True)), Counter())
-    compact = TIME_ENTRY.decode(split(page(entries)), Counter())
+    values = RowDecoder(TIME_ENTRY, Counter()).decode(split(page(entries, pretty=True)))
+    compact = RowDecoder(TIME_ENTRY, Counter()).decode(split(page(entries)))
     assert {name: value for name, value in values.items() if name != "task_project"} == {
         name: value for name, value in compact.items() if name != "task_project"
     }

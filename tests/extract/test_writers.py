@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_awork.exceptions import AworkConfigError, AworkMissingExtraError
 from airflow_provider_awork.extract import writers
-from airflow_provider_awork.extract.model import TIME_ENTRY
+from airflow_provider_awork.extract.decoding import RowDecoder
+from airflow_provider_awork.extract.model import TIME_ENTRY, to_texts
 from airflow_provider_awork.extract.writers import COMPRESSIONS, Part, PartWriter, check_format, open_parts
 from tests.extract.entries import Entry, make_entries, page, raw, raw_entries, split
 
@@ -261,7 +262,7 @@ def test_only_entries_with_line_breaks_are_compacted(tmp_path: Path) -> None:
 def test_csv_reads_back_equal(tmp_path: Path) -> None:
     entries = [*raw_entries(600), *split(page(NASTY))]
     (part,) = write(tmp_path, [entries], file_format="csv")
-    texts = TIME_ENTRY.to_texts(entries, Counter())
+    texts = RowDecoder(TIME_ENTRY, Counter()).to_cells(entries, to_texts)
     rows = csv_rows(part)
     assert len(rows) == len(entries)
     for name, values in texts.items():
@@ -300,7 +301,7 @@ def test_parquet_reads_back_equal(compression: str, tmp_path: Path) -> None:
     (part,) = write(tmp_path, [entries], file_format="parquet", compression=compression)
     table = pq.read_table(part.path)
     table.validate(full=True)
-    expected = TIME_ENTRY.to_arrow(entries, Counter())
+    expected = RowDecoder(TIME_ENTRY, Counter()).to_arrow(entries)
     assert table.schema == expected.schema
     assert table.to_pylist() == expected.to_pylist()
 
