@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 USER_AGENT = f"airflow-provider-awork/{__version__} python/{platform.python_version()}"
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 19
 FIRST_BUFFER_BYTES = 1 << 23
 MOST_CONNECTIONS = 50
 

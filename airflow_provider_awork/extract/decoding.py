@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import repeat
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import msgspec
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Extra = dict[str, Any] | msgspec.Raw
 ToCells = Callable[[Column, Sequence[Any]], list[Any]]
 
-MOST_OBJECTS = 8_000  # that are remembered under one key; each takes one or two kilobytes
+MOST_OBJECTS = 4_000  # that are remembered under one key; each takes some kilobytes
 
 _INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _PYTHON_TYPES: Mapping[ColumnType, Any] = {
@@ -168,8 +168,7 @@ class _Objects:
             leaf = _leaf(struct, path)
             values.append(json_text(leaf) if isinstance(leaf, msgspec.Raw) else leaf)
         if extra is not None:
-            self._unfitting[len(self._texts)] = extra, unknown
-        self._texts.append(json_text(raw))
+            self._unfitting[len(self._numbers)] = extra, unknown
 
     def point_to(self, raws: Iterable[msgspec.Raw]) -> None:
         """Take the objects of further rows, which become the current ones."""
@@ -189,6 +188,7 @@ class _Objects:
 
     def texts(self) -> list[str | None]:
         """The object of each row as JSON."""
+        self._texts += map(json_text, islice(self._numbers, len(self._texts), None))
         return [self._texts[number] for number in self._current]
 
     def values_of(self, name: str) -> list[Any]:
@@ -200,7 +200,7 @@ class _Objects:
         import pyarrow as pa
 
         known = 0 if self._arrays is None else self._arrays.num_rows
-        if known < len(self._texts) or self._arrays is None:
+        if known < len(self._numbers) or self._arrays is None:
             fields = [schema.field(name) for name in self._values]
             added = [pa.array(self._values[field.name][known:], field.type) for field in fields]
             if self._arrays is not None:

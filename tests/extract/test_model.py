@@ -465,14 +465,37 @@ def as_text(value: Any) -> str | None:
 
 def test_arrow_and_texts_hold_the_same_for_typical_entries() -> None:
     batch = raw_entries(300)
-    texts, table = (
-        RowDecoder(TIME_ENTRY, Counter()).to_cells(batch, to_texts),
-        RowDecoder(TIME_ENTRY, Counter()).to_arrow(batch),
-    )
+    decoder = RowDecoder(TIME_ENTRY, Counter())
+    texts, table = decoder.to_cells(batch, to_texts), decoder.to_arrow(batch)
     table.validate(full=True)
     assert table.schema == TIME_ENTRY.arrow_schema
     for column in TIME_ENTRY.columns:
         assert [as_text(value) for value in table[column.name].to_pylist()] == texts[column.name]
+
+
+@pytest.mark.parametrize("most_objects", [4_000, 20])
+def test_objects_that_come_again_are_what_they_are_in_each_row(
+    monkeypatch: pytest.MonkeyPatch, most_objects: int
+) -> None:
+    monkeypatch.setattr("airflow_provider_awork.extract.decoding.MOST_OBJECTS", most_objects)
+    entries = list(make_entries(400))
+    for number, sent in enumerate(entries):
+        if number % 3 == 0:
+            sent["user"] = sent["user"] | {"mood": number % 2, "hasImage": "yes"}
+    of_all, of_each = Counter[str](), Counter[str]()
+    decoder = RowDecoder(TIME_ENTRY, of_all)
+    for start in range(0, 400, 50):
+        batch = split(page(entries[start : start + 50]))
+        alone = RowDecoder(TIME_ENTRY, of_each)
+        expected = alone.decode(batch)
+        assert decoder.decode(batch) == expected
+        assert decoder.to_arrow(batch) == alone.to_arrow(batch)
+        assert decoder.to_cells(batch, to_texts) == alone.to_cells(batch, to_texts)
+        assert json.loads(expected["extra"][-start % 3]) == {
+            "user": {"mood": (start + -start % 3) % 2, "hasImage": "yes"}
+        }
+    assert of_all == of_each
+    assert of_all["user.mood"] == 3 * 134
 
 
 def test_pretty_printed_entries_have_the_same_values() -> None:
