@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider_awork.client.rate_limit import announced_limits
 from airflow_provider_awork.doctor.report import Finding, failed, ok, warning
 from airflow_provider_awork.doctor.workspace import Workspace
+from airflow_provider_awork.extract.decoding import RowDecoder
 from airflow_provider_awork.extract.model import TIME_ENTRY
 
 PLANS = {1000: "Basic to Professional", 3000: "Enterprise"}
@@ -73,7 +74,7 @@ def fields(workspace: Workspace) -> Finding:
     """Fields that the model does not know, or that have another type."""
     entries = workspace.samples.entries
     unknown: Counter[str] = Counter()
-    TIME_ENTRY.decode([row for sample in workspace.samples.all for row in sample.page.rows], unknown)
+    RowDecoder(TIME_ENTRY, unknown).decode([row for sample in workspace.samples.all for row in sample.page.rows])
     if not unknown:
         return ok("all known")
     shown = [f"{path} ({times} of {len(entries)})" for path, times in unknown.most_common(SHOWN_FIELDS)]
