@@ -59,7 +59,19 @@ class Cut:
     after_storage: bool = False
 
 
-Rule = Callable[[StorageRequest], Refusal | Cut | None]
+@dataclass(frozen=True, kw_only=True)
+class Stall:
+    """
+    Nothing comes until the test goes on, then the connection is closed. The storage never sees the request.
+
+    :param until: set by the test.
+    """
+
+    until: threading.Event
+
+
+Fault = Refusal | Cut | Stall
+Rule = Callable[[StorageRequest], Fault | None]
 
 
 class StorageProxy:
@@ -87,7 +99,7 @@ class StorageProxy:
         finally:
             self._rule = None
 
-    def decide(self, request: StorageRequest) -> Refusal | Cut | None:
+    def decide(self, request: StorageRequest) -> Fault | None:
         """Ask the rules."""
         fault = self._rule(request) if self._rule else None
         return fault or (self._built_in(request) if self._built_in else None)
@@ -145,16 +157,18 @@ class _Handler(BaseHTTPRequestHandler):
                 answer = self._decided(request)
         else:
             answer = self._decided(request)
-        if answer is None:
+        if isinstance(answer, Stall):
+            answer.until.wait(60)
+        if not isinstance(answer, Refusal):
             self.close_connection = True
         else:
             self._answer(answer)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = _pass_on
 
-    def _decided(self, request: StorageRequest) -> Refusal | None:
+    def _decided(self, request: StorageRequest) -> Refusal | Stall | None:
         fault = self.server.proxy.decide(request)
-        if isinstance(fault, Refusal):
+        if isinstance(fault, Refusal | Stall):
             return fault
         if fault is None:
             return self._ask_storage(request.body)

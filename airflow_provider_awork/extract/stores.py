@@ -31,6 +31,11 @@ Change = Callable[[bytes | None], bytes | None]
 _T = TypeVar("_T")
 
 _LOCK_PATIENCE = 30.0  # seconds; the lock on a local file is held for one fsync
+# The filesystems try again on their own, each in its way and some for very long, so each of our tries has a limit, and
+# after this time no further one begins.
+_STORAGE_SECONDS = 300.0
+_ATTEMPT_SECONDS = 120.0
+_SLOWEST_UPLOAD = 100_000  # bytes a second
 _STORAGE_ATTEMPTS = 4
 _STORAGE_WAIT = tenacity.wait_exponential(multiplier=0.5, max=8) + tenacity.wait_random(max=1)
 
@@ -172,26 +177,27 @@ class ObjectStore:
 
     def read(self, name: str) -> bytes | None:
         try:
-            return bytes(self._filesystem.cat_file(self._path(name)))
+            return bytes(self._call("cat_file", self._path(name)))
         except FileNotFoundError:
             return None
 
     def size(self, name: str) -> int | None:
         self._filesystem.invalidate_cache()  # listings are cached and do not see other writers
         try:
-            return int(self._filesystem.info(self._path(name))["size"])
+            return int(self._call("info", self._path(name))["size"])
         except FileNotFoundError:
             return None
 
     def put(self, source: Path, name: str) -> None:
-        self._filesystem.put_file(str(source), self._path(name))
+        seconds = _ATTEMPT_SECONDS + source.stat().st_size / _SLOWEST_UPLOAD
+        self._call("put_file", str(source), self._path(name), seconds=seconds)
 
     def write(self, name: str, data: bytes) -> None:
-        self._filesystem.pipe_file(self._path(name), data)
+        self._call("pipe_file", self._path(name), data)
 
     def delete(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
-            self._filesystem.rm_file(self._path(name))
+            self._call("rm_file", self._path(name))
 
     def update(self, name: str, change: Change) -> None:
         while True:
@@ -212,7 +218,21 @@ class ObjectStore:
         return False
 
     def _create(self, name: str, data: bytes) -> None:
-        self._filesystem.pipe_file(self._path(name), data, mode="create")
+        self._call("pipe_file", self._path(name), data, mode="create")
+
+    def _call(self, method: str, *arguments: Any, seconds: float | None = None, **options: Any) -> Any:
+        """Call a method of the filesystem; one that takes too long is cancelled where the filesystem can."""
+        from fsspec.asyn import sync  # type: ignore[import-untyped]
+        from fsspec.exceptions import FSTimeoutError  # type: ignore[import-untyped]
+
+        filesystem = self._filesystem
+        if not filesystem.async_impl:
+            return getattr(filesystem, method)(*arguments, **options)
+        limit = seconds or _ATTEMPT_SECONDS
+        try:
+            return sync(filesystem.loop, getattr(filesystem, f"_{method}"), *arguments, timeout=limit, **options)
+        except FSTimeoutError:
+            raise TimeoutError(f"the storage did not finish within {limit:.0f} s") from None
 
     def _path(self, name: str) -> str:
         return f"{self._prefix}/{name}"
@@ -247,14 +267,30 @@ def _open_filesystem(destination: ObjectStoragePath) -> AbstractFileSystem:
 
 
 def retry(function: Callable[..., _T], *arguments: Any) -> _T:
+    """
+    Call a function of a store, again where it may help.
+
+    One that keeps failing is given up after four tries, and begins none after five minutes.
+    """
     retrying = tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(_STORAGE_ATTEMPTS),
+        stop=tenacity.stop_after_attempt(_STORAGE_ATTEMPTS) | tenacity.stop_after_delay(_STORAGE_SECONDS),
         wait=_STORAGE_WAIT,
         retry=tenacity.retry_if_exception(_is_transient),
-        before_sleep=tenacity.before_sleep_log(log, logging.WARNING),
+        before_sleep=_tell_failure,
         reraise=True,
     )
     return retrying(function, *arguments)
+
+
+def _tell_failure(state: tenacity.RetryCallState) -> None:
+    log.warning(
+        "Storage: try %d of %d failed after %.0f s, none begins after %.0f s: %r",
+        state.attempt_number,
+        _STORAGE_ATTEMPTS,
+        state.seconds_since_start,
+        _STORAGE_SECONDS,
+        state.outcome.exception() if state.outcome else None,
+    )
 
 
 def _is_transient(error: BaseException) -> bool:

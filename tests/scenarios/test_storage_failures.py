@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import functools
 import resource
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_provider_awork.extract import stores
 from airflow_provider_awork.extract.marker import MARKER_NAME
 from airflow_provider_awork.sandbox import Sandbox
 from tests.airflow_harness import DagResult
 from tests.scenarios.destinations import Destination, export, export_successfully
 from tests.scenarios.export_process import ExportProcess
-from tests.storage_proxy import Cut, Refusal, StorageRequest
+from tests.storage_proxy import Cut, Refusal, Stall, StorageRequest
 
 MIB = 2**20
 
@@ -98,6 +100,34 @@ def test_uploads_refused_for_good(awork: Sandbox, cloud: Destination, old_set: d
     cloud.assert_only_the_set()
 
 
+def test_a_storage_that_never_answers_is_left_in_bounded_time(
+    awork: Sandbox, cloud: Destination, old_set: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By our own limits: the clients of the stores would wait for minutes, and then try again."""
+    monkeypatch.setattr(stores, "_ATTEMPT_SECONDS", 2.0)
+    monkeypatch.setattr(stores, "_SLOWEST_UPLOAD", 10**9)
+    monkeypatch.setattr(stores, "_STORAGE_SECONDS", 3.0)
+    go_on = threading.Event()
+    stalled: list[str] = []
+
+    def stall(request: StorageRequest) -> Stall | None:
+        if not request.is_upload_of("/part-") or "delete" in request.query:
+            return None
+        stalled.append(request.path)
+        return Stall(until=go_on)
+
+    assert cloud.emulator is not None
+    with cloud.emulator.faults(stall):
+        result = export(cloud)
+        go_on.set()
+    assert_failed_clearly(result, cloud)
+    assert "TimeoutError: the storage did not finish within 2 s" in result.logs
+    assert "Storage: try 1 of 4 failed after 2 s, none begins after 3 s" in result.logs
+    assert len(stalled) == 2
+    assert cloud.files() == old_set
+    cloud.assert_only_the_set()
+
+
 @pytest.mark.usefixtures("old_set")
 def test_an_answer_that_got_lost(awork: Sandbox, cloud: Destination) -> None:
     """Each upload and each change of the marker is done, but the first answer to it never comes."""
@@ -126,7 +156,7 @@ def uploads_in_pieces(cloud: Destination, monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(filesystem.service_client._config, "max_single_put_size", MIB)
         monkeypatch.setattr(filesystem.service_client._config, "max_block_size", 4 * MIB)
     else:
-        monkeypatch.setattr(filesystem, "put_file", functools.partial(filesystem.put_file, chunksize=5 * MIB))
+        monkeypatch.setattr(filesystem, "_put_file", functools.partial(filesystem._put_file, chunksize=5 * MIB))
 
 
 @pytest.fixture
