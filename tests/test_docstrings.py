@@ -24,7 +24,10 @@ from airflow_provider_awork.operators.time_entries import (
     AworkUpdateTimeEntryOperator,
 )
 from airflow_provider_awork.sandbox import Sandbox
-from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
+from airflow_provider_awork.transfers.awork_to_object_storage import (
+    AworkListToObjectStorageOperator,
+    AworkTimeEntriesToObjectStorageOperator,
+)
 from tests.airflow_harness import connection_in_environment
 
 
@@ -49,6 +52,7 @@ def code_blocks(documented: type) -> list[str]:
     "documented",
     [
         AworkTimeEntriesToObjectStorageOperator,
+        AworkListToObjectStorageOperator,
         AworkTimeEntriesOperator,
         AworkBatchTimeEntriesOperator,
         AworkCreateTimeEntryOperator,

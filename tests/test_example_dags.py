@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pendulum
 import pytest
 from airflow.sdk import DAG
@@ -45,6 +46,7 @@ def worked_on(awork: Sandbox, day: pendulum.DateTime) -> list[str]:
 def test_all_examples_are_run_here() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
         "awork_daily_export",
+        "awork_dimensions",
         "awork_hook_in_taskflow",
         "awork_hours_per_project",
     }
@@ -100,3 +102,18 @@ def test_a_failure_of_the_hook_in_taskflow_is_not_tried_again(awork: Sandbox) ->
     with connection_in_environment(awork.url, "wrong-key"):
         result = run_dag(dag)
     assert (result.task("count_backlog").state, result.task("count_backlog").try_number) == ("failed", 1)
+
+
+def test_dimensions_join_with_the_time_entries(awork: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWORK_DESTINATION", f"file://{tmp_path}")
+    result = run_dag(load("awork_dimensions"))
+    assert result.state == "success"
+    projects = awork.store.texts("projects")
+    exports = [each for (task_id, _), each in result.task_instances.items() if task_id == "lists"]
+    assert {each.xcoms["return_value"]["destination"].rpartition("/")[2] for each in exports} > {"users", "projects"}
+    members = [each for (task_id, _), each in result.task_instances.items() if task_id == "project_members"]
+    assert {each.xcoms["return_value"]["destination"].rpartition("=")[2] for each in members} == set(projects)
+    users = duckdb.read_parquet(f"{tmp_path}/users/*.parquet")
+    ids = dict(users.project("id, is_api_user").fetchall())
+    assert {entry["userId"] for entry in awork.store.entries() if "user" in entry} <= ids.keys()
+    assert [user_id for user_id, is_api_user in ids.items() if is_api_user] == [awork.me]

@@ -21,7 +21,10 @@ from airflow_provider_awork.operators.time_entries import (
     AworkUpdateTimeEntryOperator,
 )
 from airflow_provider_awork.sandbox import Sandbox
-from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
+from airflow_provider_awork.transfers.awork_to_object_storage import (
+    AworkListToObjectStorageOperator,
+    AworkTimeEntriesToObjectStorageOperator,
+)
 from scripts.columns_into_readme import with_columns
 from tests.airflow_harness import connection_in_environment, run_dag
 
@@ -142,6 +145,7 @@ def test_the_table_of_columns_is_the_models() -> None:
     "operator",
     [
         AworkTimeEntriesToObjectStorageOperator,
+        AworkListToObjectStorageOperator,
         AworkTimeEntriesOperator,
         AworkBatchTimeEntriesOperator,
         AworkCreateTimeEntryOperator,

@@ -32,6 +32,22 @@ PROBES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
+class Permissions:
+    """
+    What a user may do in the workspace.
+
+    :param is_admin: may do everything.
+    :param levels: ``read`` and ``write`` by feature, such as ``project-timetracking``.
+    """
+
+    is_admin: bool
+    levels: Mapping[str, frozenset[str]]
+
+    def allow(self, feature: str, level: str) -> bool:
+        return self.is_admin or level in self.levels.get(feature, ())
+
+
+@dataclass(frozen=True, kw_only=True)
 class Identity:
     """
     Who asks, and what it may see: missing rights shrink awork's lists in silence.
@@ -43,6 +59,7 @@ class Identity:
     :param sees_all_entries: whether it may list other people's entries (administrator, or *write* on the feature
         ``project-timetracking``); None where awork does not tell.
     :param workspace_url: where people find the workspace.
+    :param permissions: its rights; None where awork does not tell.
     """
 
     workspace_id: str | None
@@ -51,10 +68,11 @@ class Identity:
     name: str
     sees_all_entries: bool | None
     workspace_url: str | None = None
+    permissions: Permissions | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """What a manifest says of the source."""
-        return {name: value for name, value in asdict(self).items() if name != "workspace_url"}
+        return {name: value for name, value in asdict(self).items() if name not in ("workspace_url", "permissions")}
 
 
 def identity(session: AworkSession) -> Identity:
@@ -65,17 +83,19 @@ def identity(session: AworkSession) -> Identity:
     """
     me = session.get("me", parse=_object)
     workspace = me.get("workspace") or {}
+    permissions = _permissions(session)
     return Identity(
         workspace_id=workspace.get("id"),
         workspace_name=workspace.get("name"),
         user_id=me.get("id"),
         name=" ".join(filter(None, (me.get("firstName"), me.get("lastName")))) or "without a name",
-        sees_all_entries=_sees_all_entries(session),
+        sees_all_entries=None if permissions is None else permissions.allow("project-timetracking", "write"),
         workspace_url=workspace.get("url"),
+        permissions=permissions,
     )
 
 
-def _sees_all_entries(session: AworkSession) -> bool | None:
+def _permissions(session: AworkSession) -> Permissions | None:
     try:
         answer = session.get("me/permissions", parse=_object)
     except AworkRequestError as error:
@@ -84,16 +104,14 @@ def _sees_all_entries(session: AworkSession) -> bool | None:
     rights: Mapping[str, Any] = answer.get("userPermission") or {}
     if "isAdmin" not in rights and "permissions" not in rights:
         return None
-    if rights.get("isAdmin"):
-        return True
     levels = {
-        str(permission.get("feature")): {level.lower() for level in permission.get("accessLevels") or ()}
+        str(permission.get("feature")): frozenset(level.lower() for level in permission.get("accessLevels") or ())
         for permission in rights.get("permissions") or ()
     }
     # awork's document shows a feature's key as ``pmd`` in one place and as ``project-master-data`` in others.
-    if levels and not any("-" in feature for feature in levels):
+    if levels and not rights.get("isAdmin") and not any("-" in feature for feature in levels):
         return None
-    return "write" in levels.get("project-timetracking", ())
+    return Permissions(is_admin=bool(rights.get("isAdmin")), levels=levels)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,12 @@ def _split(body: bytes | memoryview) -> tuple[list[msgspec.Raw], list[_Key]]:
         return surrogates.unmasked(rows, masked, body), keys
 
 
+def decode_whole_list(answer: Answer) -> Page:
+    """Split the body of a list that does not page; its rows may lack ``id`` and ``createdOn``."""
+    rows, _ = decode_body(_split, answer)
+    return Page(rows=rows, ids=[], keys=[], total=header_count(answer, "aw-totalitems"))
+
+
 def header_count(answer: Answer, header: str) -> int | None:
     """A header that counts something; None if it is missing or no number."""
     value = answer.headers.get(header, "")

@@ -14,8 +14,9 @@ from airflow_provider_awork.client.checks import Identity
 from airflow_provider_awork.client.config import AworkConfig
 from airflow_provider_awork.client.filters import all_of, datetime_literal
 from airflow_provider_awork.client.operations import TIME_ENTRIES, TimeEntryOperations
-from airflow_provider_awork.client.pages import decode_page
+from airflow_provider_awork.client.pages import decode_page, decode_whole_list
 from airflow_provider_awork.client.paging import PAGE_SIZE, Page, PageReader, PageRequest
+from airflow_provider_awork.client.rows import WholeList
 from airflow_provider_awork.client.session import AworkSession
 from airflow_provider_awork.exceptions import AworkConfigError, AworkFilterError, AworkPagingError
 
@@ -90,6 +91,16 @@ class AworkClient(TimeEntryOperations):
             exact_anchor=extras.literal_timezone == "UTC",
             accept_short_pages=extras.accept_short_pages,
         )
+
+    def read_whole_list(self, path: str, *, params: Mapping[str, Any] | None = None) -> WholeList:
+        """
+        A list endpoint that does not page, in one request.
+
+        :param path: path below the base URL.
+        :param params: query parameters.
+        :raises AworkRequestError: awork refuses the request.
+        """
+        return WholeList(lambda: self.session.get(path, params, parse=decode_whole_list))
 
     def read_list_in_order(
         self, path: str, *, orderby: str, filterby: str | None = None, params: Mapping[str, Any] | None = None

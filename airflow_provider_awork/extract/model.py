@@ -292,8 +292,8 @@ def _derive(values: Values, objects: Mapping[str, ObjectsInRows]) -> Values:
         "started_at_local": list(map(_day_and_time, values["start_date_local"], values["start_time_local"])),
         "ended_at_local": list(map(_day_and_time, values["end_date_local"], values["end_time_local"])),
         "work_date": list(map(_day, values["start_date_local"])),
-        "created_at": list(map(_instant, values["created_on"])),
-        "updated_at": list(map(_instant, values["updated_on"])),
+        "created_at": list(map(instant, values["created_on"])),
+        "updated_at": list(map(instant, values["updated_on"])),
         "is_running": [state == "running" for state in states],
         "is_paused": [state == "paused" for state in states],
         "is_duration_only": [state == "duration only" for state in states],
@@ -356,7 +356,8 @@ def _day(text: str | None) -> date | None:
         return None
 
 
-def _instant(text: str | None) -> datetime | None:
+def instant(text: str | None) -> datetime | None:
+    """awork's text of an instant as a ``datetime`` in UTC without zone; None if it is none."""
     if text is None:
         return None
     try:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         TimeEntryReplacement,
     )
     from airflow_provider_awork.client.paging import PageReader
+    from airflow_provider_awork.client.rows import RowReader
     from airflow_provider_awork.client.time_entries import AworkClient
     from airflow_provider_awork.extract.windows import Window
 
@@ -528,6 +529,44 @@ class AworkHook(BaseHook):
         for rows in batches:
             for row in rows:
                 yield surrogates.decode(row)
+
+    def read_list(
+        self,
+        path: str,
+        *,
+        filterby: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        pages: bool = True,
+        concurrency: int | None = None,
+    ) -> RowReader:
+        """
+        Any list endpoint as batches of raw JSON, for those who write them elsewhere; else as :meth:`get_list`.
+
+        Reads who asks (once per hook).
+
+        :param pages: whether it pages; else it is read in one request.
+        :param concurrency: requests in flight; None takes the connection's.
+        """
+        _ = self.identity
+        if not pages:
+            return self.client.read_whole_list(path, params=params)
+        return self.client.read_list(path, filterby=filterby, params=params, concurrency=concurrency)
+
+    def get_api_user_ids(self) -> frozenset[str] | None:
+        """
+        The ids of the workspace's API users, which awork lists among its users without marking them.
+
+        :return: None if the key may not read them (an administrator may, and *read* on ``workspace-manage-config``).
+        """
+        from airflow_provider_awork.client import surrogates
+        from airflow_provider_awork.exceptions import AworkNotFoundError, AworkPermissionError
+
+        rows = self.read_list("apiusers", pages=False)
+        try:
+            return frozenset(surrogates.decode(user)["id"] for batch in rows for user in batch)
+        except (AworkPermissionError, AworkNotFoundError) as error:
+            log.warning("Which users are API users is unknown: %s", error)
+            return None
 
     def _restricted(self, filterby: str | None, window: Window | None) -> str | None:
         if window is None:

@@ -28,6 +28,7 @@ from airflow_provider_awork.sandbox.errors import ApiError, usual_body
 from airflow_provider_awork.sandbox.filter_grammar import FilterError
 from airflow_provider_awork.sandbox.filter_sql import Context, Sql, both, filter_sql, order_sql
 from airflow_provider_awork.sandbox.forms import BatchForm, EntryForm, IdsForm, NewEntryForm, TypeOfWorkForm, read_form
+from airflow_provider_awork.sandbox.list_data import ListData
 from airflow_provider_awork.sandbox.nested_objects import simplified
 from airflow_provider_awork.sandbox.oauth import OAuth
 from airflow_provider_awork.sandbox.settings import Settings
@@ -39,7 +40,8 @@ BASE_PATH = "/api/v1"
 DEFAULT_PAGE_SIZE = 10
 MAX_PAGE_SIZE = 1000
 
-_ARCHIVABLE = {"users", "typeofwork", "projecttypes"}
+_ARCHIVABLE = {"users", "typeofwork", "projecttypes", "workflows"}
+_BY_PROJECT = {"tasklists", "taskstatuses", "retainers"}
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _LARGEST_PAGE = 10**12
 
@@ -62,13 +64,15 @@ class Api:
     :param store: the data.
     :param settings: read anew for each request.
     :param me: id of the user that the token stands for.
+    :param lists: the lists that come whole.
     :param oauth: the endpoints that issue tokens.
     """
 
-    def __init__(self, *, store: Store, settings: Settings, me: str, oauth: OAuth) -> None:
+    def __init__(self, *, store: Store, settings: Settings, me: str, lists: ListData, oauth: OAuth) -> None:
         self._store = store
         self._settings = settings
         self._me = me
+        self._lists = lists
         self._oauth = oauth
         self._changes = EntryChanges(store=store, settings=settings, me=me)
 
@@ -83,7 +87,6 @@ class Api:
             *self._changes_of_one(),
             self._list("/projects/{id}/timeentries", "timeentries", self._entries_of("projectId", "projects")),
             self._list("/tasks/{id}/timeentries", "timeentries", self._entries_of("taskId", "projecttasks")),
-            self._list("/projects/{id}/projecttasks", "projecttasks", self._tasks_of_project),
             self._list("/me/projecttasks", "projecttasks", lambda _: "baseType eq 'projecttask'"),
             self._list(
                 "/me/allavailabletasks", "projecttasks", lambda _: "baseType eq 'projecttask' or userId eq me.id"
@@ -94,7 +97,8 @@ class Api:
             self._route("/timetracking/settings", lambda _: _json(_TIME_TRACKING_SETTINGS)),
             self._route("/timeentries/{id}", self._time_entry),
         ]
-        for table in TABLES.keys() - {"timeentries", "projecttasks"}:
+        routes += [*self._of_project(), *self._whole_lists()]
+        for table in TABLES.keys() - {"timeentries", "projecttasks"} - _BY_PROJECT:
             restriction = _unarchived if table in _ARCHIVABLE else lambda _: "true"
             routes.append(self._list(f"/{table}", table, restriction, shape=_team if table == "teams" else None))
         handlers: Any = {ApiError: _api_error, HTTPException: _http_error}
@@ -175,6 +179,46 @@ class Api:
             self._route("/users/{id}/timeentries/last", lambda request: answer(_guid(request))),
         ]
 
+    def _of_project(self) -> list[Route]:
+        def own(request: Request) -> str:
+            return f"projectId eq guid'{self._project(request)}'"
+
+        def in_task_lists(request: Request) -> str:
+            ids = self._lists.task_lists[self._project(request)]
+            return " or ".join(f"id eq guid'{each}'" for each in ids) or "false"
+
+        def of_workflow(request: Request) -> str:
+            self._project(request)
+            return "true"
+
+        return [
+            self._list("/projects/{id}/projecttasks", "projecttasks", own),
+            self._list("/projects/{id}/taskstatuses", "taskstatuses", own),
+            self._list("/projects/{id}/retainers", "retainers", own),
+            self._list("/projects/{id}/tasklists", "tasklists", in_task_lists),
+            self._list("/projects/{id}/projectstatuses", "projectstatuses", of_workflow),
+        ]
+
+    def _whole_lists(self) -> list[Route]:
+        """Lists that awork does not page: parameters that it does not know change nothing."""
+
+        def whole(request: Request) -> Response:
+            rows = self._lists.whole[request.url.path.removeprefix(f"{BASE_PATH}/")]
+            if request.url.path.endswith("/roles") and not _flag(request, "showArchived"):
+                rows = [row for row in rows if not row["isArchived"]]
+            return _json(rows)
+
+        def of_project(request: Request) -> Response:
+            self._project(request)
+            return whole(request)
+
+        paths = [path for path in self._lists.whole if not path.startswith("projects/")]
+        of_projects = ["/projects/{id}/members", "/projects/{id}/customfielddefinitions"]
+        return [
+            *(self._route(f"/{path}", whole) for path in paths),
+            *(self._route(path, of_project) for path in of_projects),
+        ]
+
     @property
     def _visible(self) -> str:
         return "userId eq me.id" if self._settings.missing_permissions else "true"
@@ -188,11 +232,12 @@ class Api:
 
         return restriction
 
-    def _tasks_of_project(self, request: Request) -> str:
+    def _project(self, request: Request) -> str:
+        """The project of the path; one that there is not is 404."""
         project = _guid(request)
         if self._store.find("projects", project) is None:
             raise ApiError(404, "not-found", f"There is no project {project}.")
-        return f"projectId eq guid'{project}'"
+        return project
 
     def _page(self, request: Request, table: str, restriction: str, shape: Shape | None) -> Response:
         settings = self._settings

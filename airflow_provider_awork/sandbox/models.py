@@ -176,6 +176,33 @@ PROJECT_TYPE = model(AUDIT + "id:guid name description icon isArchived:bool isPr
 PROJECT_STATUS = model(
     AUDIT + "id:guid name type order:number projectTemplateId:guid projectId:guid workflowId:guid isExternal:bool"
 )
+TASK_STATUS = model(
+    AUDIT + "id:guid name type order:number icon projectId:guid projectTypeId:guid workflowId:guid isExternal:bool"
+)
+TASK_LIST = model(
+    AUDIT + "id:guid name order:number plannedDuration:number totalPlannedDuration:number "
+    "totalPlannedDurationWithHierarchy:number isArchived:bool isHiddenForConnectUsers:bool trackedDuration:number"
+)
+RETAINER = model(
+    AUDIT + "id:guid timeBudget:number timezone rollOverUnderspentBudget:bool rollOverOverspentBudget:bool "
+    "startDate:instant endDate:instant syncProjectDates:bool retainerPeriod projectId:guid isExternal:bool",
+    retainerBudgets=[model("id:guid startDate:instant endDate:instant timeBudget:number trackedDuration:number")],
+)
+WORKFLOW = model(AUDIT + "id:guid name icon isArchived:bool isExternal:bool")
+PROJECT_ROLE = model(
+    AUDIT + "id:guid name isDefault:bool defaultProjectRoleId:guid allowOnlyProjectMasterDataRead:bool "
+    "memberCount:number",
+    members=[MEMBER],
+)
+MILESTONE = model(AUDIT + "id:guid name color dueDate:instant projectId:guid", project=PROJECT)
+WORKSPACE_ABSENCE = model(
+    AUDIT + "id:guid startOn:instant endOn:instant description regionId:guid region isReadOnly:bool "
+    "isHalfDayOnStart:bool isHalfDayOnEnd:bool"
+)
+TIME_BOOKING = model(
+    AUDIT + "id:guid userId:guid projectId:guid startDate:date endDate:date duration:number description "
+    "laneOrder:number isAnonymized:bool"
+)
 ABSENCE = model(
     AUDIT + "id:guid userId:guid startOn:instant endOn:instant description externalProvider deletedOn:instant "
     "deletedBy:guid isReadOnly:bool isHalfDayOnStart:bool isHalfDayOnEnd:bool"

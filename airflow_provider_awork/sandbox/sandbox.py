@@ -16,6 +16,7 @@ from airflow_provider_awork.sandbox.api import BASE_PATH, Api
 from airflow_provider_awork.sandbox.entry_data import DAYS, EntryMaker, default_end, generate_entries, people_for
 from airflow_provider_awork.sandbox.faults import Faults
 from airflow_provider_awork.sandbox.front import Front, RequestRecord, Transports
+from airflow_provider_awork.sandbox.list_data import make_list_data
 from airflow_provider_awork.sandbox.master_data import make_master_data
 from airflow_provider_awork.sandbox.oauth import OAuth
 from airflow_provider_awork.sandbox.rate_limit import RateLimit
@@ -42,9 +43,10 @@ class Sandbox:
     :param settings: attributes of :class:`Settings`.
     :raises OSError: the port is taken.
 
-    Attributes: ``url`` (base URL), ``token``, ``me`` (id of the token's user), ``store``, ``settings``, ``faults``,
-    ``oauth`` (clients and their tokens) and ``requests``, the list of requests so far. When the block ends, an error of
-    a fault rule or of the sandbox itself is raised, so that a test cannot pass over it.
+    Attributes: ``url`` (base URL), ``token``, ``me`` (id of the token's user), ``store``, ``lists`` (what no entry
+    refers to), ``settings``, ``faults``, ``oauth`` (clients and their tokens) and ``requests``, the list of requests so
+    far. When the block ends, an error of a fault rule or of the sandbox itself is raised, so that a test cannot pass
+    over it.
     """
 
     def __init__(
@@ -77,7 +79,9 @@ class Sandbox:
 
     def _fill(self, random: Random, entries: int) -> None:
         data = make_master_data(random, people=people_for(entries, self.start, self.end), start=self.start)
-        for table, rows in data.rows.items():
+        # A random of its own, so that these lists do not make other entries.
+        self.lists = make_list_data(Random(data.api_user.id), data.rows, me=data.api_user.id, start=self.start)
+        for table, rows in [*data.rows.items(), *self.lists.rows.items()]:
             self.store.add_rows(table, rows)
         self.store.add_rows(
             "timeentries", generate_entries(random, data, count=entries, start=self.start, end=self.end)
@@ -86,7 +90,7 @@ class Sandbox:
         self._maker = EntryMaker(random, data)
 
     def _make_front(self) -> Front:
-        api = Api(store=self.store, settings=self.settings, me=self.me, oauth=self.oauth)
+        api = Api(store=self.store, settings=self.settings, me=self.me, lists=self.lists, oauth=self.oauth)
         return Front(
             api.application(),
             store=self.store,

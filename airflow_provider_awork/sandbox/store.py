@@ -92,6 +92,14 @@ TABLES = {
         Table("projecttypes", models.PROJECT_TYPE),
         Table("projectstatuses", models.PROJECT_STATUS),
         Table("absences", models.ABSENCE),
+        Table("taskstatuses", models.TASK_STATUS),
+        Table("tasklists", models.TASK_LIST),
+        Table("retainers", models.RETAINER),
+        Table("workflows", models.WORKFLOW),
+        Table("projectroles", models.PROJECT_ROLE),
+        Table("projectmilestones", models.MILESTONE),
+        Table("workspaceabsences", models.WORKSPACE_ABSENCE),
+        Table("timebookings", models.TIME_BOOKING),
     )
 }
 
@@ -248,9 +256,9 @@ class Store:
         """All time entries as dicts, in order of insertion."""
         return [json.loads(text) for text in self.texts().values()]
 
-    def texts(self) -> dict[str, bytes]:
-        """The JSON text of each time entry, byte for byte as it is served, by id in order of insertion."""
-        sql = "SELECT id, CAST(text AS BLOB) FROM timeentries JOIN timeentries_text USING (row) ORDER BY row"
+    def texts(self, table: str = "timeentries") -> dict[str, bytes]:
+        """The JSON text of each row, byte for byte as it is served, by id in order of insertion."""
+        sql = f"SELECT id, CAST(text AS BLOB) FROM {table} JOIN {table}_text USING (row) ORDER BY row"
         with self._lock:
             return dict(self._connection.execute(sql).fetchall())
 

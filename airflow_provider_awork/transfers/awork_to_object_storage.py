@@ -1,19 +1,21 @@
-"""awork's time entries into object storage."""
+"""awork's time entries, and its other lists, into object storage."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.run_window import resolve_window
 from airflow_provider_awork.transfers.base import AworkToObjectStorageOperator, Export
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_awork.extract.dimensions import Resource
     from airflow_provider_awork.extract.windows import Window
 
 
@@ -147,3 +149,136 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
         estimate = {"rows": rows, "requests": requests, "seconds": round(seconds, 1)}
         self.log.info("Estimate: %(rows)d time entries, %(requests)d requests, about %(seconds).1f s", estimate)
         return estimate
+
+
+class AworkListToObjectStorageOperator(AworkToObjectStorageOperator):
+    """
+    Copy one of awork's other lists to object storage, so that time entries can be joined: people, projects, tasks ...
+
+    Complete, each row once, published as a set as by :class:`AworkTimeEntriesToObjectStorageOperator`. Lists that awork
+    does not page are read in one request. awork has no list of all tasks: ``projecttasks`` holds the project tasks that
+    the key may see.
+
+    Source: https://developers.awork.com/apiv1
+
+    :param resource: which list: ``users``, ``apiusers``, ``teams``, ``companies``, ``projects``, ``projecttypes``,
+        ``projectstatuses``, ``workflows``, ``typeofwork``, ``projecttasks``, ``allavailabletasks``, ``taskschedules``,
+        ``projectmilestones``, ``projectroles``, ``roles``, ``absences``, ``workspaceabsences``, ``absenceregions``,
+        ``timebookings``, ``customfielddefinitions``; by project only: ``projectmembers``, ``tasklists``,
+        ``taskstatuses``, ``retainers``. (templated)
+    :param destination: prefix as ``ObjectStoragePath`` takes it. (templated)
+    :param project_id: the list of this project (GUID); CSV and Parquet repeat it as ``of_project_id`` where rows may
+        lack it. (templated)
+    :param show_archived: also archived rows, which older time entries refer to.
+    :param query_params: further query parameters by awork's name, such as ``{"includeUserIds": "false"}``. (templated)
+    :param filterby: awork expression, or a condition made with ``airflow_provider_awork.client.filters``. (templated)
+    :param file_format: ``ndjson`` (each row byte for byte as awork sent it), ``csv`` or ``parquet`` (flat, typed
+        columns; needs the extra ``parquet``). In the latter, users have the column ``is_api_user``. (templated)
+    :param compression: ``gzip`` (default of NDJSON and CSV), ``zstd`` (default of Parquet; else needs the extra
+        ``zstd``), ``snappy`` (Parquet only) or ``none``. (templated)
+    :param max_rows_per_file: rows of a file at most; None writes one file.
+    :param csv_formula_guard: put a quote before CSV cells that a spreadsheet would read as a formula.
+    :param max_concurrent_requests: requests in flight; None takes the connection's.
+    :param fail_if_empty: fail if nothing matches, instead of publishing an empty set.
+    :param spool_folder: local folder for files on their way; None takes the system's temporary folder. (templated)
+    :param awork_conn_id: Airflow connection of type ``awork``. (templated)
+    :return: the manifest's summary, as of the time entries'.
+    :raises AworkConfigError: a parameter cannot work; an unknown resource's message has the known ones.
+    :raises AworkMissingExtraError: a library is missing; the message has the line to run.
+    :raises AworkRequestError: awork refuses the request.
+    :raises AworkPagingError: rows cannot be read without losing some.
+    :raises AworkPublishError: the destination cannot be written.
+    :raises AworkEmptyError: nothing matches and ``fail_if_empty`` is set.
+
+    .. code-block:: python
+
+        people = AworkListToObjectStorageOperator(
+            task_id="people",
+            resource="users",
+            destination="s3://aws_default@my-lake/awork/users/day={{ ds }}",
+            file_format="parquet",
+        )
+    """
+
+    template_fields: Sequence[str] = (
+        *AworkToObjectStorageOperator.template_fields,
+        "resource",
+        "project_id",
+        "query_params",
+    )
+
+    def __init__(
+        self,
+        *,
+        resource: str,
+        project_id: str | None = None,
+        show_archived: bool = True,
+        query_params: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.resource = resource
+        self.project_id = project_id
+        self.show_archived = show_archived
+        self.query_params = query_params
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_awork.extract.dimensions import find_resource
+
+        self.check_parameters()
+        resource = find_resource(self.resource)
+        self._check_list_parameters(resource)
+        return self.publish(context, self._rows(resource))
+
+    def _rows(self, resource: Resource) -> Export:
+        from airflow_provider_awork.extract.dimensions import IS_API_USER, list_path
+
+        path = list_path(self.resource, self.project_id)
+        marks_api_users = IS_API_USER in resource.derived and self.file_format != "ndjson"
+        return Export(
+            list=path,
+            model=resource.model(
+                project_id=self.project_id,
+                api_user_ids=self.hook.get_api_user_ids() if marks_api_users else None,
+            ),
+            source={"sees_all_rows": self._sees_all_rows(resource)},
+            read=lambda: self.hook.read_list(
+                path,
+                filterby=self.filterby,
+                params=self._query(resource),
+                pages=resource.paged,
+                concurrency=self.max_concurrent_requests,
+            ),
+        )
+
+    def _sees_all_rows(self, resource: Resource) -> bool | None:
+        """Whether the key may read the whole list; a warning is logged if not. None if that is unknown."""
+        identity = self.hook.identity
+        if resource.feature is None or identity.permissions is None:
+            return None
+        sees_all = identity.permissions.allow(resource.feature, "read")
+        if not sees_all:
+            self.log.warning(
+                "%s may not read %s: awork leaves out of %s what is not its own. Give it a role with read permission "
+                "on that feature, or use an administrator's API key.",
+                identity.name,
+                resource.feature,
+                self.resource,
+            )
+        return sees_all
+
+    def _query(self, resource: Resource) -> dict[str, Any]:
+        archived = {"showArchived": self.show_archived} if resource.archivable else {}
+        query = {**resource.params, **archived, **(self.query_params or {})}
+        return {name: str(value).lower() if isinstance(value, bool) else value for name, value in query.items()}
+
+    def _check_list_parameters(self, resource: Resource) -> None:
+        if self.filterby and not resource.paged:
+            raise AworkConfigError(f"filterby: awork sends {self.resource} whole and filters nothing; leave it out")
+        if not self.show_archived and not resource.archivable:
+            raise AworkConfigError(f"show_archived: awork does not tell archived {self.resource} apart; leave it out")
+        reserved = {"page", "pageSize", "orderby", "filterby", "showArchived"} & set(self.query_params or ())
+        if reserved:
+            raise AworkConfigError(
+                f"query_params: {', '.join(sorted(reserved))} cannot be passed; use filterby and show_archived"
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,12 +33,14 @@ class Export:
     :param model: what its rows are.
     :param read: starts to read them.
     :param window: what they are limited to.
+    :param source: what the manifest says of the list beside its path.
     """
 
     list: str
     model: RowModel
     read: Callable[[], RowReader]
     window: Window | None = None
+    source: Mapping[str, Any] = field(default_factory=dict)
 
 
 class AworkToObjectStorageOperator(AworkBaseOperator):
@@ -182,6 +184,7 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
             "source": {
                 "base_url": self.hook.config.base_url,
                 "list": export.list,
+                **export.source,
                 **self.hook.identity.to_dict(),
             },
             "columns": columns_of(export.model, file_format),
