@@ -73,7 +73,7 @@ def _listed_modules() -> set[str]:
 
 
 def _modules_of_airflow_classes() -> set[str]:
-    """Modules that define an operator, sensor, trigger or hook of their own."""
+    """Modules that define an operator, sensor, trigger or hook of their own; bases are not for users."""
     from airflow.sdk import BaseHook, BaseOperator
     from airflow.triggers.base import BaseTrigger
 
@@ -83,6 +83,8 @@ def _modules_of_airflow_classes() -> set[str]:
         if importlib.util.find_spec(name) is None:
             continue
         for module_info in pkgutil.iter_modules(import_module(name).__path__, prefix=f"{name}."):
+            if module_info.name.endswith(".base"):
+                continue
             members = vars(import_module(module_info.name)).values()
             own = [m for m in members if isinstance(m, type) and m.__module__ == module_info.name]
             if any(issubclass(member, (BaseHook, BaseOperator, BaseTrigger)) for member in own):
