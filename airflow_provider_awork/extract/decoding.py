@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import msgspec
 
+from airflow_provider_awork.client import surrogates
 from airflow_provider_awork.exceptions import AworkTransportError
 from airflow_provider_awork.extract.model import (
     BOOLEAN,
@@ -258,7 +259,7 @@ class _ObjectModel:
 
     def _decode_key_by_key(self, raw: RawEntry) -> tuple[Any, Extra | None, list[str]]:
         try:
-            members = _MEMBERS.decode(raw)
+            members = _members(raw)
         except msgspec.ValidationError:  # not an object
             return self.absent, msgspec.Raw(raw), [self.prefix.rstrip(".") or "(entry)"]
         fitting: dict[str, Any] = {}
@@ -275,13 +276,27 @@ class _ObjectModel:
     def _decode_member(self, key: str, value: msgspec.Raw) -> tuple[Any, Extra | None, list[str]]:
         if key in self.objects:
             return self.objects[key].decode(value)
-        absent = _NULL if self.leaves.get(key) is JSON else None
+        is_json = self.leaves.get(key) is JSON
+        absent = _NULL if is_json else None
         if json_text(value) is None:
             return absent, None, []
+        if is_json:
+            return value, None, []
         try:
             return _LEAF_DECODERS[self.leaves[key]].decode(value), None, []
         except (KeyError, msgspec.DecodeError):  # an unknown key, or a value of another type
             return absent, value, [self.prefix + key]
+
+
+def _members(raw: RawEntry) -> dict[str, msgspec.Raw]:
+    """The keys and raw values of an object."""
+    try:
+        return _MEMBERS.decode(raw)
+    except msgspec.DecodeError as error:
+        text = str(raw, "utf-8")
+        if isinstance(error, msgspec.ValidationError) or not text.startswith("{"):
+            raise msgspec.ValidationError("not an object") from None
+        return {key: msgspec.Raw(value) for key, value in surrogates.members(text).items()}
 
 
 def _object_model(path: str, leaves: Sequence[Column]) -> _ObjectModel:

@@ -327,7 +327,7 @@ class _Break(msgspec.Struct):
 def _has_open_break(breaks: str | None) -> bool:
     try:
         decoded = msgspec.json.decode(breaks or "[]", type=list[_Break])
-    except msgspec.ValidationError:
+    except msgspec.DecodeError:
         return False
     return bool(decoded) and decoded[-1].endDate is None
 

@@ -511,7 +511,12 @@ def _on_one_line(entries: Sequence[RawEntry]) -> Sequence[RawEntry]:
 
 
 def _compact(entry: bytes) -> bytes:
-    return msgspec.json.format(entry, indent=-1) if b"\n" in entry or b"\r" in entry else entry
+    if b"\n" not in entry and b"\r" not in entry:
+        return entry
+    try:
+        return msgspec.json.format(entry, indent=-1)
+    except msgspec.DecodeError:  # it has half a surrogate pair; within texts, line breaks are escaped
+        return entry.replace(b"\r", b"").replace(b"\n", b"")
 
 
 def _check_installed(module: str, extra: str, wish: str) -> None:

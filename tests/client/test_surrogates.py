@@ -47,6 +47,13 @@ def test_rows_of_a_page_are_kept_as_they_were_sent(notes: list[str], indent: int
         assert [bytes(row) for row in page.rows] == [json.dumps(row).encode() for row in rows]
 
 
+@given(value=st.dictionaries(any_text, any_json), indent=st.sampled_from([None, 0, 2]))
+def test_members_of_an_object(value: dict[str, object], indent: int | None) -> None:
+    members = surrogates.members(json.dumps(value, indent=indent))
+    assert [json.loads(member) for member in members.values()] == list(value.values())
+    assert list(members) == [key.encode("utf-8", "backslashreplace").decode() for key in value]
+
+
 def test_an_id_that_is_no_text_is_refused() -> None:
     with pytest.raises(AworkTransportError, match="unreadable body"):
         decode_page(page_of(r'[{"id": "\ud83d", "createdOn": "2026-01-01T00:00:00Z"}]'))

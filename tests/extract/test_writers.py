@@ -259,6 +259,12 @@ def test_only_entries_with_line_breaks_are_compacted(tmp_path: Path) -> None:
     assert lines(part) == [b'{"a": 1.0}', b'{"b":2.50}']
 
 
+def test_entries_with_halves_of_surrogate_pairs_are_one_line_each(tmp_path: Path) -> None:
+    entry = b'{\r\n  "note": "cut \\ud83d \\n",\n  "x": 1.50\n}'
+    (part,) = write(tmp_path, [[entry, b"{}"]], file_format="ndjson", compression="none")
+    assert lines(part) == [b'{  "note": "cut \\ud83d \\n",  "x": 1.50}', b"{}"]
+
+
 def test_csv_reads_back_equal(tmp_path: Path) -> None:
     entries = [*raw_entries(600), *split(page(NASTY))]
     (part,) = write(tmp_path, [entries], file_format="csv")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -125,10 +126,14 @@ HALVES_OF_PAIRS = r"cut \ud83d, \ude00\ud83d turned round, whole \ud83d\ude00, n
 
 @pytest.fixture
 def awork_with_halves_of_pairs() -> Iterator[Sandbox]:
-    """Notes that were cut in the middle of an emoji: valid JSON that has no text."""
+    """Texts that were cut in the middle of an emoji: valid JSON that has no text."""
     with Sandbox(entries=3) as sandbox:
-        entry = msgspec.json.encode(sandbox.make_entry(note="@@")).decode()
-        sandbox.store.add(entry.replace("@@", HALVES_OF_PAIRS))
+        for field in ("note", "newField"):
+            entry = msgspec.json.encode(sandbox.make_entry(**{field: "@@"})).decode()
+            sandbox.store.add(entry.replace("@@", HALVES_OF_PAIRS))
+        entry = sandbox.make_entry(breaks=[{"note": "@@", "x": 1}], **{"@@": 1.50})
+        entry["project"]["name"] = entry["project"]["company"]["name"] = "@@"
+        sandbox.store.add(msgspec.json.encode(entry).decode().replace("@@", HALVES_OF_PAIRS))
         yield sandbox
 
 
@@ -140,6 +145,33 @@ def test_halves_of_surrogate_pairs_are_byte_for_byte_in_ndjson(
     lines = exported_lines(tmp_path)
     assert sorted(lines) == sorted(awork.store.texts().values())
     assert HALVES_OF_PAIRS.encode() in b"".join(lines)
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "csv"])
+def test_halves_of_surrogate_pairs_are_in_the_column_extra(
+    awork_with_halves_of_pairs: Sandbox, tmp_path: Path, file_format: str
+) -> None:
+    """As their column cannot hold them; all else of their entry is where it belongs."""
+    awork = awork_with_halves_of_pairs
+    export(hook_for(awork), tmp_path, file_format=file_format)
+    (file,) = tmp_path.glob("part-*")
+    rows = read_csv(tmp_path) if file_format == "csv" else {row["id"]: row for row in pq.read_table(file).to_pylist()}
+    halves = json.loads(f'"{HALVES_OF_PAIRS}"')
+    extras = []
+    for entry_id, text in awork.store.texts().items():
+        entry, row = json.loads(text), rows[entry_id]
+        extra = json.loads(row["extra"] or "{}")
+        extras.append(extra)
+        assert int(row["resource_version"]) == entry["resourceVersion"]
+        assert extra.get("newField") == entry.get("newField")
+        assert (row["note"] or extra.get("note")) == entry.get("note")
+        assert (row["project_nested_id"] or None) == entry.get("project", {}).get("id")
+        if "project" in extra:
+            assert extra["project"] == {"name": halves, "company": {"name": halves}}
+            assert row["project_company_id"] == entry["project"]["company"]["id"]
+            assert json.loads(row["breaks"]) == entry["breaks"]
+            assert 1.5 in extra.values()
+    assert sum(bool(extra) for extra in extras) == 3
 
 
 def test_halves_of_surrogate_pairs_are_replaced_in_python(awork_with_halves_of_pairs: Sandbox) -> None:
