@@ -13,6 +13,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -74,29 +75,30 @@ def run_doctor(conn_id: str, json_file: str | None = None) -> int:
     # Airflow logs to standard output, also while it is imported.
     with contextlib.redirect_stdout(sys.stderr):
         report = _examined(conn_id)
-    if json_file:
-        _write_json(report, output if json_file == "-" else Path(json_file))
-    if json_file != "-":
+    if json_file == "-":
+        output.write(_json(report))
+    else:
         _print_table(report, output)
+        if json_file:
+            _write(json_file, _json(report))
     return 0 if report.holds else 1
 
 
 def _examined(conn_id: str) -> Report:
     # Airflow's own commands say so, too: a connection of the metadata database is found, one of the environment first.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    from airflow.sdk.exceptions import AirflowException
-
     from airflow_provider_awork.client.session import AworkSession
     from airflow_provider_awork.client.time_entries import AworkClient
     from airflow_provider_awork.doctor.examination import RETRY, examine
     from airflow_provider_awork.doctor.report import Report, failed
     from airflow_provider_awork.exceptions import AworkConfigError
     from airflow_provider_awork.hooks.awork import AworkHook
+    from airflow_provider_awork.version_compat import AirflowException
 
     try:
         config = AworkHook(conn_id).config
     except AworkConfigError as error:
-        finding = failed(str(error), "nothing can be read", "the field that is named")
+        finding = failed(str(error), "nothing can be read", "the field of the connection that is named")
     except AirflowException as error:
         environment = f"AIRFLOW_CONN_{conn_id.upper()}"
         finding = failed(str(error), "nothing can be read", f"a connection {conn_id} in Airflow, or {environment}")
@@ -104,17 +106,20 @@ def _examined(conn_id: str) -> Report:
         client = AworkClient(config, session=AworkSession(config, retry=RETRY))
         with contextlib.closing(client):
             return examine(client, connection=conn_id)
-    return Report(connection=conn_id, findings=[finding])
+    return Report(connection=conn_id, findings=[replace(finding, check="Connection")])
 
 
-def _write_json(report: Report, target: Path | TextIO) -> None:
+def _json(report: Report) -> str:
     import json
 
-    text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n"
-    if isinstance(target, Path):
-        target.write_text(text)
-    else:
-        target.write(text)
+    return json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _write(file: str, text: str) -> None:
+    try:
+        Path(file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        sys.exit(f"--json: {file} cannot be written: {error.strerror}")
 
 
 def _print_table(report: Report, output: TextIO) -> None:

@@ -12,6 +12,7 @@ import pendulum
 import pytest
 from airflow.sdk import DAG
 
+from airflow_provider_awork.cli import main
 from airflow_provider_awork.client.config import ConnectionExtras
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.operators.time_entries import (
@@ -135,6 +136,17 @@ def test_the_block_on_billing_marks_what_was_exported(tmp_path: Path) -> None:
 
 def test_the_sandbox_block_runs() -> None:
     exec(compile(block("Sandbox(entries"), "README.md", "exec"), {})
+
+
+def test_the_report_of_the_doctor_is_what_it_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")  # the command sets it; gone after the test
+    with Sandbox(entries=2500) as awork, connection_in_environment(awork.url, awork.token):
+        assert main(["doctor"]) == 0
+    rows = [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.startswith(("┃", "│"))]
+    (report,) = re.findall(r"```text\n(┏.*?)```", README, re.DOTALL)
+    assert rows == [line for line in report.splitlines() if line.startswith(("┃", "│"))]
 
 
 def test_the_table_of_columns_is_the_models() -> None:

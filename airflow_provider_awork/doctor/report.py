@@ -94,4 +94,5 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """The report in JSON types."""
-        return {"holds": self.holds, "proven": self.proven, **asdict(self)}
+        findings = [{"check": finding.check, **asdict(finding)} for finding in self.findings]
+        return {"holds": self.holds, "proven": self.proven, **asdict(self), "findings": findings}

@@ -1,0 +1,197 @@
+"""The commands as people type them: what they print, how they end, and that no key is in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import airflow
+import pytest
+
+from airflow_provider_awork.cli import main
+from airflow_provider_awork.doctor.examination import CHECKS
+from airflow_provider_awork.sandbox import Sandbox
+from tests.airflow_harness import connection_in_environment, prepare_airflow
+
+KEY = "right-key-0a1b2c3d"
+WRONG_KEY = "wrong-key-4e5f6a7b"
+NOBODY_LISTENS = "http://127.0.0.1:9/api/v1"
+
+
+@pytest.fixture(scope="module")
+def awork() -> Iterator[Sandbox]:
+    with Sandbox(entries=60, token=KEY, rate_limit_per_minute=1000, rate_limit_per_second=50) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def connections(awork: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")  # the command sets it; gone after the test
+    with ExitStack() as stack:
+        stack.enter_context(connection_in_environment(awork.url, KEY))
+        stack.enter_context(connection_in_environment(awork.url, WRONG_KEY, conn_id="awork_wrong_key"))
+        stack.enter_context(connection_in_environment(NOBODY_LISTENS, KEY, conn_id="awork_down"))
+        stack.enter_context(connection_in_environment(awork.url, KEY, conn_id="awork_bad_extra", read_timeout=-1))
+        yield
+
+
+def in_new_process(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+        env={**os.environ, **environment},
+    )
+
+
+def assert_no_key(*texts: str) -> None:
+    assert [key for key in (KEY, WRONG_KEY) if any(key in text for text in texts)] == []
+
+
+def assert_healthy(report: Mapping[str, Any], awork: Sandbox) -> None:
+    assert report["holds"] is True
+    assert report["proven"] is True
+    assert report["base_url"] == awork.url
+    assert report["workspace_name"] == awork.settings.workspace.name
+    assert {finding["check"]: finding["outcome"] for finding in report["findings"]} == dict.fromkeys(CHECKS, "ok")
+    assert 0 < report["requests"] < 30
+
+
+def test_the_command_without_a_database(awork: Sandbox, tmp_path: Path) -> None:
+    """As in a container that only has the connection in its environment."""
+    database = f"sqlite:///{tmp_path}/none.db"
+    with connection_in_environment(awork.url, KEY):
+        run = in_new_process(
+            *("airflow_provider_awork", "doctor", "--json", "-"),
+            AIRFLOW_HOME=str(tmp_path),
+            AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=database,
+        )
+
+    assert run.returncode == 0, run.stderr
+    assert_healthy(json.loads(run.stdout), awork)
+    assert not (tmp_path / "none.db").exists()
+    assert_no_key(run.stdout, run.stderr)
+
+
+def test_the_command_takes_a_connection_of_the_database(awork: Sandbox) -> None:
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+
+    prepare_airflow()
+    stored = Connection(conn_id="awork_stored", conn_type="awork", host=awork.url, password=KEY)
+    with create_session() as session:
+        session.add(stored)
+    run = in_new_process("airflow_provider_awork", "doctor", "--conn-id", "awork_stored")
+
+    assert run.returncode == 0, run.stderr
+    assert f"Connection awork_stored at {awork.url}" in run.stdout
+    assert "The guarantees of exports hold: 17 ok." in run.stdout
+    assert_no_key(run.stdout, run.stderr)
+
+
+@pytest.mark.skipif(airflow.__version__.startswith("3.1."), reason="Airflow 3.1 takes no commands of providers")
+@pytest.mark.parametrize("conn_id", ["awork_default", "awork_wrong_key"])
+def test_the_command_of_airflow(connections: None, awork: Sandbox, tmp_path: Path, conn_id: str) -> None:
+    file = tmp_path / "report.json"
+
+    run = in_new_process("airflow", "awork", "doctor", "--conn-id", conn_id, "--json", str(file))
+
+    report = json.loads(file.read_text())
+    if conn_id == "awork_default":
+        assert run.returncode == 0, run.stderr
+        assert_healthy(report, awork)
+        assert "The guarantees of exports hold" in run.stdout
+    else:
+        assert run.returncode == 1
+        assert report["findings"][0]["setting"].startswith("password: a valid API key")
+        assert "do NOT hold" in run.stdout
+        assert "Traceback" not in run.stdout + run.stderr
+    assert_no_key(run.stdout, run.stderr, file.read_text())
+
+
+def test_a_report_as_table_and_file(
+    connections: None, awork: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "report.json"
+
+    assert main(["doctor", "--json", str(file)]) == 0
+
+    table = capsys.readouterr().out
+    for text in (*CHECKS, "Check", "Result", "Found", "What it means", "What to set", awork.settings.workspace.name):
+        assert text in table
+    assert_healthy(json.loads(file.read_text()), awork)
+    assert_no_key(table)
+
+
+@pytest.mark.parametrize(
+    ("conn_id", "texts"),
+    [
+        ("awork_wrong_key", ["401", "password: a valid API key"]),
+        ("awork_down", ["ConnectionError", "host, proxies"]),
+        ("awork_bad_extra", ["read_timeout", "the field of the connection"]),
+        ("nowhere", ["isn't defined", "AIRFLOW_CONN_NOWHERE"]),
+    ],
+)
+def test_what_cannot_be_asked_is_a_row_and_no_traceback(
+    connections: None, capsys: pytest.CaptureFixture[str], conn_id: str, texts: list[str]
+) -> None:
+    assert main(["doctor", "--conn-id", conn_id]) == 1
+
+    shown = capsys.readouterr()
+    table = " ".join(shown.out.replace("│", " ").split())
+    assert [text for text in texts if text not in table] == []
+    assert "do NOT hold" in table
+    assert "Traceback" not in shown.out + shown.err
+    assert_no_key(shown.out, shown.err)
+
+
+def test_a_broken_workspace_ends_with_1(
+    connections: None, awork: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(awork.settings, "missing_permissions", True)
+
+    assert main(["doctor"]) == 1
+    assert re.search(r"Permissions +│ failed +│", capsys.readouterr().out)
+
+
+def test_warnings_end_with_0(
+    connections: None, awork: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(awork.settings, "unfilterable", {"updatedOn"})
+
+    assert main(["doctor"]) == 0
+    assert "16 ok, 1 warning" in capsys.readouterr().out
+
+
+def test_an_empty_workspace_does_not_claim_what_is_not_proven(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+    with Sandbox(token=KEY) as awork, connection_in_environment(awork.url, KEY):
+        assert main(["doctor"]) == 0
+    assert "not all is proven" in capsys.readouterr().out
+
+
+def test_a_file_that_cannot_be_written(connections: None, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"--json: .*missing/report\.json cannot be written"):
+        main(["doctor", "--json", str(tmp_path / "missing" / "report.json")])
+
+
+def test_help_names_the_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "--help"])
+
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert "--conn-id" in shown
+    assert "--json" in shown
+    assert "change nothing" in shown
