@@ -106,6 +106,33 @@ def run_dag(
     return _result(run, logs=record.getvalue())
 
 
+def continue_dag(dag: DAG, run_id: str) -> DagResult:
+    """
+    Go on with an earlier run, as when somebody clears its failed tasks: what succeeded or was skipped stays.
+
+    Tasks that a killed worker left running count as failed, which the scheduler finds out by missing heartbeats.
+
+    :param dag: the DAG as of the earlier run.
+    :param run_id: id of that run.
+    """
+    logs = prepare_airflow()
+    _register(dag)
+    with logs.recording() as record, _continuing(run_id):
+        run = dag.test()
+    return _result(run, logs=record.getvalue())
+
+
+def last_run_id(dag_id: str) -> str:
+    """Give the id of a DAG's latest run, which may be another process's."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        runs = select(DagRun.run_id).where(DagRun.dag_id == dag_id).order_by(DagRun.id.desc()).limit(1)
+        return str(session.scalars(runs).one())
+
+
 def data_interval_timetable(cron: str, *, timezone: str = "UTC") -> Timetable:
     """Give a timetable whose runs cover the time between two ticks, as Airflow 2 scheduled by default."""
     try:
@@ -194,15 +221,42 @@ def _register(dag: DAG) -> None:
     from airflow.serialization.serialized_objects import LazyDeserializedDAG
     from airflow.utils.session import create_session
 
+    serialized = LazyDeserializedDAG.from_dag(dag)
+    with create_session() as session:
+        _serialized_dag_class().bulk_write_to_db(BUNDLE_NAME, None, [serialized], session=session)
+        SerializedDagModel.write_dag(serialized, bundle_name=BUNDLE_NAME, session=session)
+
+
+def _serialized_dag_class() -> Any:
     try:
         from airflow.serialization.definitions.dag import SerializedDAG
     except ImportError:  # Airflow 3.1
         from airflow.serialization.serialized_objects import SerializedDAG
+    return SerializedDAG
 
-    serialized = LazyDeserializedDAG.from_dag(dag)
-    with create_session() as session:
-        SerializedDAG.bulk_write_to_db(BUNDLE_NAME, None, [serialized], session=session)
-        SerializedDagModel.write_dag(serialized, bundle_name=BUNDLE_NAME, session=session)
+
+@contextmanager
+def _continuing(run_id: str) -> Iterator[None]:
+    """Let ``dag.test()`` take an earlier run instead of a new one; it would clear all tasks of the DAG before."""
+    from airflow.models import dagrun, taskinstance
+    from sqlalchemy import select
+
+    def take(*, dag: Any, session: Any, **_: Any) -> DagRun:
+        run = session.scalars(select(dagrun.DagRun).filter_by(dag_id=dag.dag_id, run_id=run_id)).one()
+        run.dag = dag
+        unfinished = [ti for ti in run.get_task_instances(session=session) if ti.state not in ("success", "skipped")]
+        for ti in unfinished:
+            ti.state = "failed"
+        taskinstance.clear_task_instances(unfinished, session)
+        run.state = "running"
+        session.commit()
+        return run
+
+    with (
+        mock.patch.object(dagrun, "get_or_create_dagrun", take),
+        mock.patch.object(_serialized_dag_class(), "clear_dags"),
+    ):
+        yield
 
 
 @contextmanager

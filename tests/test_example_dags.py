@@ -1,4 +1,4 @@
-"""Each example DAG, run by real Airflow against a local awork."""
+"""Each example DAG, run by real Airflow against a local awork; billing has a file of its own."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from pathlib import Path
 import duckdb
 import pendulum
 import pytest
-from airflow.sdk import DAG
 
 from airflow_provider_awork.sandbox import Sandbox
 from tests.airflow_harness import connection_in_environment, run_dag
+from tests.examples import EXAMPLES, load
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "example_dags"
 BERLIN = "Europe/Berlin"
 FIRST_DAY = pendulum.datetime(2026, 10, 22, tz=BERLIN)
 
@@ -28,23 +27,13 @@ def awork() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def load(dag_id: str) -> DAG:
-    """The DAG of an example, which is in a file of its own name."""
-    try:
-        from airflow.dag_processing.dagbag import DagBag
-    except ImportError:  # Airflow 3.1
-        from airflow.models.dagbag import DagBag
-    bag = DagBag(str(EXAMPLES / f"{dag_id}.py"))
-    assert bag.import_errors == {}
-    return bag.dags[dag_id]
-
-
 def worked_on(awork: Sandbox, day: pendulum.DateTime) -> list[str]:
     return awork.store.ids(lambda entry: entry.get("startDateLocal", "").startswith(day.to_date_string()))
 
 
 def test_all_examples_are_run_here() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
+        "awork_billing",
         "awork_daily_export",
         "awork_dimensions",
         "awork_hook_in_taskflow",
