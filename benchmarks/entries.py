@@ -60,6 +60,13 @@ def write_entries(folder: Path, entries: int) -> EntryFiles:
     return files
 
 
+def window_bounds(folder: Path, entries: int, windows: int) -> list[str]:
+    """Bounds of windows on ``createdOn`` that hold about as many entries each, as ISO 8601."""
+    seconds = array("q", write_entries(folder, entries).seconds.read_bytes())
+    bounds = [seconds[entries * number // windows] for number in range(windows)] + [seconds[-1] + 1]
+    return [datetime.fromtimestamp(second, UTC).isoformat() for second in bounds]
+
+
 def _rows(entries: int) -> Iterator[tuple[int, bytes]]:
     random = Random(7)
     templates = cycle(_templates(random))

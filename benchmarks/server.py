@@ -1,8 +1,8 @@
 """
 A server that must never be the bottleneck: each page is a slice of one file that the kernel sends by itself.
 
-It speaks as much of awork as an export asks for: entries in order of ``createdOn``, pages, ``filterby=createdOn ge
-datetime'...'``, ``aw-*`` headers, ``/me``, ``/me/permissions``, and awork's rate limits. Run as a process of its own.
+It speaks as much of awork as an export asks for: entries in order of ``createdOn``, pages, filters on ``createdOn``,
+``aw-*`` headers, ``/me``, ``/me/permissions``, and awork's rate limits. Run as a process of its own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from airflow_provider_awork.sandbox.settings import Settings
 from benchmarks.entries import EntryFiles, write_entries
 
 DATA = Path(__file__).resolve().parent.parent / "build" / "benchmarks"
-SINCE = re.compile(r"createdOn ge datetime'([^']+)'")
+BOUND = re.compile(r"createdOn (ge|lt) datetime'([^']+)'")
 ME = {"id": "u", "firstName": "Bench", "lastName": "Mark", "workspace": {"id": "w", "name": "Benchmark"}}
 PERMISSIONS = {"userPermission": {"isAdmin": True, "permissions": []}}
 
@@ -84,11 +84,20 @@ class _Entries:
     def first_since(self, instant: str) -> int:
         return bisect_left(self._seconds, int(datetime.fromisoformat(instant).replace(tzinfo=UTC).timestamp()))
 
-    def page(self, first: int, number: int, size: int) -> tuple[int, int, int]:
+    def matching(self, filterby: str) -> tuple[int, int]:
+        """Numbers of the first entry that matches, and of the first after those."""
+        bounds = [
+            (operator, self.first_since(instant.removesuffix("Z"))) for operator, instant in BOUND.findall(filterby)
+        ]
+        first = max((number for operator, number in bounds if operator == "ge"), default=0)
+        return first, min((number for operator, number in bounds if operator == "lt"), default=len(self._seconds))
+
+    def page(self, filterby: str, number: int, size: int) -> tuple[int, int, int]:
         """Start, length and total of a page; the comma after its last row is not in it."""
-        total = len(self._seconds) - first
-        start = min(first + (number - 1) * size, len(self._seconds))
-        end = min(start + size, len(self._seconds))
+        first, after = self.matching(filterby)
+        total = max(0, after - first)
+        start = min(first + (number - 1) * size, after)
+        end = min(start + size, after)
         length = self._starts[end] - self._starts[start] - 1 if end > start else 0
         return self._starts[start], length, total
 
@@ -118,11 +127,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, verdict.headers, json.dumps(body).encode())
 
     def _send_page(self, query: dict[str, list[str]], headers: dict[str, str]) -> None:
-        since = SINCE.search(query.get("filterby", [""])[0])
         size = min(int(query.get("pageSize", ["100"])[0]), self.options.page_cap)
         number = int(query.get("page", ["1"])[0])
-        first = self.entries.first_since(since[1].removesuffix("Z")) if since else 0
-        start, length, total = self.entries.page(first, number, size)
+        start, length, total = self.entries.page(query.get("filterby", [""])[0], number, size)
         self.answers[200] += 1
         self._head(200, {**headers, "aw-totalitems": str(total), "aw-pagesize": str(size)}, length + 2)
         self.connection.send(b"[")

@@ -47,23 +47,30 @@ def _memory(name: str) -> float:
 
 
 def export(
-    base_url: str, folder: Path, *, in_flight: int = CONNECTIONS, minute: float | None = None, **parameters: Any
+    base_url: str,
+    folder: Path,
+    *,
+    in_flight: int = CONNECTIONS,
+    requests_per_minute: int | None = None,
+    minute: float = 60.0,
+    **parameters: Any,
 ) -> Measured:
     """
     The operator's ``execute``.
 
-    :param minute: how long the server's minute lasts, where its limits are what is measured. Else the pacing is off:
-        awork's 50 requests a second are 20 microseconds per entry, and would hide what an entry costs.
+    :param requests_per_minute: what the connection may use. Without it the pacing is off: awork's 50 requests a second
+        are 20 microseconds per entry, and would hide what an entry costs.
+    :param minute: how long the server's minute lasts.
     """
     from airflow.sdk import ObjectStoragePath
 
-    os.environ["AIRFLOW_CONN_AWORK_DEFAULT"] = json.dumps(
-        {"conn_type": "awork", "host": base_url, "password": "bench", "extra": {"requests_per_minute": 100_000}}
-    )
+    os.environ["AIRFLOW_CONN_AWORK_DEFAULT"] = json.dumps({"conn_type": "awork", "host": base_url, "password": "bench"})
     with_airflow = _memory("VmRSS")
     _ = ObjectStoragePath(f"file://{folder}").fs  # Airflow loads the clouds of all installed providers here
     with_clouds = _memory("VmRSS")
-    instance = SimpleNamespace(dag_id="bench", run_id="run", task_id="export", map_index=-1, try_number=1)
+    instance = SimpleNamespace(
+        dag_id="bench", run_id="run", task_id="export", map_index=-1, try_number=1, xcom_push=lambda **_: None
+    )
 
     def job() -> Measured:
         from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
@@ -71,7 +78,7 @@ def export(
         operator = AworkTimeEntriesToObjectStorageOperator(
             task_id="export", destination=f"file://{folder}", max_concurrent_requests=in_flight, **parameters
         )
-        _replace_pacing(operator.hook, minute)
+        _replace_pacing(operator.hook, requests_per_minute, minute)
         summary = operator.execute({"ti": instance})  # type: ignore[typeddict-item]
         return {key: summary[key] for key in ("rows", "requests", "bytes")}
 
@@ -86,17 +93,16 @@ def _refused(base_url: str) -> int:
     return int(requests.get(f"{base_url}/counts", timeout=30).json().get("429", 0))
 
 
-def _replace_pacing(hook: Any, minute: float | None) -> None:
-    """The session's pacing knows minutes of 60 s only, and cannot be switched off."""
-    from airflow_provider_awork.client.rate_limit import REQUESTS_PER_SECOND, RateLimiter
+def _replace_pacing(hook: Any, requests_per_minute: int | None, minute: float) -> None:
+    """The session's own pacing knows minutes of 60 s only, and cannot be switched off."""
+    from airflow_provider_awork.client.rate_limit import RateLimiter
     from airflow_provider_awork.client.session import AworkSession
     from airflow_provider_awork.client.time_entries import AworkClient
 
-    limiter = RateLimiter(
-        requests_per_minute=hook.config.extras.requests_per_minute,
-        requests_per_second=REQUESTS_PER_SECOND if minute else 100_000,
-        minute=minute or 60.0,
-    )
+    if requests_per_minute:
+        limiter = RateLimiter.for_share(requests_per_minute, minute=minute)
+    else:
+        limiter = RateLimiter(requests_per_minute=1_000_000, requests_per_second=1_000_000)
     hook.client = AworkClient(hook.config, session=AworkSession(hook.config, limiter=limiter))
 
 

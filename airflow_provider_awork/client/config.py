@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 
 import msgspec
 
+from airflow_provider_awork.client.rate_limit import REQUESTS_PER_MINUTE
 from airflow_provider_awork.exceptions import AworkConfigError
 
 DEFAULT_BASE_URL = "https://api.awork.com/api/v1"
@@ -27,7 +28,7 @@ class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     :param max_concurrent_requests: how many requests may be in flight at once.
     :param requests_per_minute: what this connection may use of the workspace's budget. awork allows 1000 (Enterprise:
         3000) to all clients of a workspace together (https://developers.awork.com/rate-limits); the default
-        leaves some to other integrations.
+        leaves some to other integrations. Divide it by the number of tasks that run side by side.
     :param verify: check TLS certificates: true, false, or the path of a CA bundle.
     :param proxies: proxy URL by scheme, as ``requests`` takes it.
     :param order_by_id: order by ``createdOn,id``. False orders by ``createdOn`` alone, for a server that refuses a
@@ -43,7 +44,7 @@ class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     connect_timeout: PositiveSeconds = 10.0
     read_timeout: PositiveSeconds = 60.0
     max_concurrent_requests: Annotated[int, msgspec.Meta(ge=1, le=50)] = 8
-    requests_per_minute: PositiveCount = 900
+    requests_per_minute: PositiveCount = REQUESTS_PER_MINUTE
     verify: bool | str = True
     proxies: dict[str, str] = msgspec.field(default_factory=dict)
     order_by_id: bool = True

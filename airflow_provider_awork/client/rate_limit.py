@@ -22,6 +22,7 @@ from airflow_provider_awork.exceptions import AworkError
 log = logging.getLogger(__name__)
 
 REQUESTS_PER_SECOND = 45
+REQUESTS_PER_MINUTE = 900
 UNKNOWN_WAIT = 60.0
 LONGEST_MARGIN = 5.0
 
@@ -41,7 +42,7 @@ class RateLimiter:
         self,
         *,
         requests_per_minute: int,
-        requests_per_second: int = REQUESTS_PER_SECOND,
+        requests_per_second: float = REQUESTS_PER_SECOND,
         minute: float = 60.0,
         second: float = 1.0,
         max_wait: float = 300.0,
@@ -58,6 +59,21 @@ class RateLimiter:
         self._changed = threading.Condition()
         self._closed = False
         self.waited_seconds = 0.0
+
+    @classmethod
+    def for_share(cls, requests_per_minute: int, *, minute: float = 60.0) -> RateLimiter:
+        """
+        Pacing for what a connection may use of a minute, which then is its part of each second, too.
+
+        So tasks that run side by side, each with a part of the workspace's minute, stay below awork's limit of a
+        second together.
+        """
+        part = min(1.0, requests_per_minute * (60.0 / minute) / REQUESTS_PER_MINUTE)
+        return cls(
+            requests_per_minute=requests_per_minute,
+            requests_per_second=max(1.0, part * REQUESTS_PER_SECOND),
+            minute=minute,
+        )
 
     @contextmanager
     def slot(self) -> Iterator[float]:

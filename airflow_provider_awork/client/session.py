@@ -120,7 +120,7 @@ class AworkSession:
         self, config: AworkConfig, *, limiter: RateLimiter | None = None, retry: RetryRules | None = None
     ) -> None:
         self.config = config
-        self.limiter = limiter or RateLimiter(requests_per_minute=config.extras.requests_per_minute)
+        self.limiter = limiter or RateLimiter.for_share(config.extras.requests_per_minute)
         self.requests_sent = 0
         self._retry = retry or RetryRules()
         self._http = requests.Session()
