@@ -16,6 +16,10 @@ must overlap, and are stitched where they do:
   frontier>``, the *anchor*: positions are small there, and changes in older rows move nothing. A burst of rows in one
   second is left only when it is exhausted: the anchor stays, the page numbers go on.
 
+Without totals only pages that bring nothing tell the end, and a list that grows with each look at it would have none.
+So once a page may be the last, the newest row is asked for, and a page that reaches beyond that is the last: rows that
+existed all along are not later, whatever the clocks say.
+
 The last page of a block is requested first: its last row tells the anchor of the next block, whose pages can then be
 requested while this block is read.
 """
@@ -43,6 +47,7 @@ LARGEST_OVERLAP = 0.4  # of a page
 REMEMBERED_ROWS = 2 * PAGE_SIZE
 FRUITLESS_BLOCKS = 12
 DISORDERLY_PAGES = 4
+NEWEST_ROWS = 10
 
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7}))?(?:Z|\+00:00)?")
 
@@ -55,11 +60,13 @@ class PageRequest:
     :param anchor: second in UTC (``YYYY-MM-DDTHH:MM:SS``) from which on rows are wanted; None for all.
     :param number: page number, from 1.
     :param size: page size.
+    :param newest_first: whether to order by ``createdOn`` descending.
     """
 
     anchor: str | None
     number: int
     size: int
+    newest_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +183,9 @@ class PageReader:
         self._fruitless = 0
         # How many answers may be in flight or wait to be read: a page is megabytes.
         self._ahead = min(4, concurrency + 1)
+        # The newest row's key, for a list without totals; None while it is not known.
+        self._newest: str | None = None
+        self._newest_asked = False
         # Delivered rows that a later page may bring back, oldest first: key by id.
         self._recent: dict[str, str] = {}
 
@@ -234,6 +244,8 @@ class PageReader:
             if capped and added:
                 self._learn_cap(len(page.rows))
                 return False
+            if short and page.total is None and self._is_beyond_newest(page):
+                return True
             if short and sure and page.total is not None and reached >= page.total and len(block.totals) == 1:
                 return True
             if size < request.size:
@@ -361,7 +373,20 @@ class PageReader:
                 "the connection extra literal_timezone, or anchor_on_created_on to false), or all of them were "
                 "deleted or left the filter during this run (run again)."
             )
-        self._reach_back = max(PAGE_SIZE // 2, self._reach_back * 4)
+        self._reach_back = max(self._cap // 2, self._reach_back * 4)
+
+    def _is_beyond_newest(self, page: Page) -> bool:
+        """
+        Whether a page has a row that was created after the list was asked for its newest one: at the first such page.
+
+        If the newest rows do not come newest first, or are older than what is delivered already, nothing is known.
+        """
+        if not self._newest_asked:
+            self._newest_asked = True
+            keys = self._fetch(PageRequest(None, 1, NEWEST_ROWS, newest_first=True)).keys
+            if keys and keys == sorted(keys, reverse=True) and keys[0] >= page.keys[-1]:
+                self._newest = keys[0]
+        return self._newest is not None and page.keys[-1] > self._newest
 
     # -- delivering ----------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +20,8 @@ from airflow_provider_awork.client.paging import PAGE_SIZE, Page, PageReader, Pa
 from airflow_provider_awork.client.rows import WholeList
 from airflow_provider_awork.client.session import AworkSession
 from airflow_provider_awork.exceptions import AworkConfigError, AworkFilterError, AworkPagingError
+
+log = logging.getLogger(__name__)
 
 
 class AworkClient(TimeEntryOperations):
@@ -67,12 +70,15 @@ class AworkClient(TimeEntryOperations):
                 **(params or {}),
                 "page": request.number,
                 "pageSize": request.size,
-                "orderby": "createdOn,id" if extras.order_by_id else "createdOn",
+                "orderby": self._orderby(request),
                 "filterby": all_of(filterby, request.anchor and self._since(request.anchor)),
             }
             try:
                 return self.session.get(path, query, parse=decode_page)
             except AworkFilterError as error:
+                if request.newest_first:  # nothing rests on it
+                    log.info("The end of %s is found without its newest rows: %s", path, error)
+                    return Page([], [], [])
                 raise checks.explain_refusal(
                     self.session,
                     path,
@@ -143,6 +149,11 @@ class AworkClient(TimeEntryOperations):
     def check_literals(self, *, field: str = "createdOn") -> None:
         """Prove that awork reads datetime literals in the assumed zone; see :func:`.checks.check_literals`."""
         checks.check_literals(self.session, zone=self.config.extras.literal_timezone, field=field)
+
+    def _orderby(self, request: PageRequest) -> str:
+        if request.newest_first:
+            return "createdOn desc"
+        return "createdOn,id" if self.config.extras.order_by_id else "createdOn"
 
     def _since(self, anchor: str) -> str:
         instant = datetime.fromisoformat(anchor).replace(tzinfo=UTC)

@@ -41,6 +41,7 @@ class ChangingServer:
         says_size: bool = True,
         literal_shift: timedelta = timedelta(),
         shuffles_ties: bool = False,
+        ignores_descending: bool = False,
     ) -> None:
         self.random = Random(seed)
         self.rows: list[Row] = sorted((created_on(instant), self.new_id()) for instant in instants)
@@ -53,6 +54,7 @@ class ChangingServer:
         self._says_size = says_size
         self._literal_shift = literal_shift
         self._shuffles_ties = shuffles_ties
+        self._ignores_descending = ignores_descending
         self._lock = threading.Lock()
 
     def new_id(self) -> str:
@@ -78,6 +80,8 @@ class ChangingServer:
         if request.anchor:
             anchor = (datetime.fromisoformat(request.anchor) + self._literal_shift).isoformat(timespec="seconds")
             rows = [row for row in rows if row[0] >= anchor]
+        if request.newest_first and not self._ignores_descending:
+            rows = rows[::-1]
         if self._shuffles_ties:
             rows = sorted(rows, key=lambda row: (row[0], self.random.random()))
         size = min(request.size, self._cap)

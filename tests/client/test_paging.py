@@ -75,6 +75,25 @@ def test_exact_across_a_burst(burst: list[int], change: Change) -> None:
     assert_exact(server, read_ids(server))
 
 
+@pytest.mark.parametrize("says_size", [True, False])
+@pytest.mark.parametrize("cap", [1000, 100])
+@pytest.mark.parametrize("change", [insert_at_either_end, one_in_one_out])
+def test_a_list_without_totals_that_grows_with_each_look_has_an_end(change: Change, cap: int, says_size: bool) -> None:
+    server = ChangingServer(spread(2_500), cap=cap, says_total=False, says_size=says_size, change=change)
+    assert_exact(server, read_ids(server))
+
+
+def test_a_list_without_totals_is_read_with_few_requests() -> None:
+    server = ChangingServer(spread(50_000), says_total=False)
+    assert read_ids(server) == [row_id for _, row_id in server.rows]
+    assert len(server.requests) <= 50 * 1.02 + 10 + 3  # a block is asked for before it can be known that it is too long
+
+
+def test_newest_rows_that_come_oldest_first_end_nothing() -> None:
+    server = ChangingServer(spread(2_500), says_total=False, ignores_descending=True)
+    assert read_ids(server) == [row_id for _, row_id in server.rows]
+
+
 def test_ties_in_no_stable_order_fail_if_they_do_not_fit_a_page() -> None:
     server = ChangingServer([*spread(3000), *[3000 * SECOND] * 3500], shuffles_ties=True)
     with pytest.raises(AworkPagingError, match=r"2026-01-01T00:50:00.*order_by_id"):
@@ -96,6 +115,13 @@ def test_caps_and_missing_headers(cap: int, says_total: bool, says_size: bool) -
         spread(4_000), cap=cap, says_total=says_total, says_size=says_size, change=one_in_one_out, seed=cap
     )
     assert_exact(server, read_ids(server))
+
+
+@pytest.mark.parametrize("seed", [46, 47, 48, 49, 50])
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_small_pages_that_say_nothing_of_themselves(concurrency: int, seed: int) -> None:
+    server = ChangingServer(spread(1_000), cap=33, says_total=False, says_size=False, change=one_in_one_out, seed=seed)
+    assert_exact(server, read_ids(server, concurrency=concurrency))
 
 
 @pytest.mark.parametrize("step", [SECOND, 7 * SECOND])
