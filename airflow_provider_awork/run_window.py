@@ -62,7 +62,7 @@ def resolve_window(
         Window.of(field=None, start=start, end=end or length)  # refuses bounds without a field
         return None
     if start or end:
-        return _explicit_window(field, start, end, length, timezone)
+        return explicit_window(field, start, end, length, timezone)
     partition = partition_of(context)
     if partition:
         return _partition_window(context, partition, field, length, timezone)
@@ -83,13 +83,14 @@ def resolve_window(
     )
 
 
-def _explicit_window(
+def explicit_window(
     field: str,
     start: date | datetime | str | None,
     end: date | datetime | str | None,
     length: str | None,
     timezone: str | None,
 ) -> Window:
+    """A window of bounds that were passed; see :func:`resolve_window`."""
     from airflow_provider_awork.extract.windows import Window
 
     if end and length:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from airflow.sdk.exceptions import AirflowException
 
@@ -50,9 +50,12 @@ __all__ = [
     "Partition",
     "RetryDecision",
     "RetryPolicy",
+    "StateStore",
+    "asset_state_of",
     "defers_by_default",
     "in_thread",
     "partition_of",
+    "task_state_of",
 ]
 
 T = TypeVar("T")
@@ -87,6 +90,27 @@ def partition_of(context: Mapping[str, Any]) -> Partition | None:
     scheduled = getattr(run, "run_type", None) in ("scheduled", "backfill")
     key_in_utc = scheduled and "partition_date" not in context
     return Partition(key=key, date=context.get("partition_date"), key_in_utc=key_in_utc)
+
+
+class StateStore(Protocol):
+    """Values by key that outlive a try: of a task instance, or of an asset."""
+
+    def get(self, key: str) -> Any:
+        """The value; None if there is none."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep a value of JSON types."""
+
+
+def task_state_of(context: Mapping[str, Any]) -> StateStore | None:
+    """The state of the task instance, which its tries share; None before Airflow 3.3."""
+    return context.get("task_state_store")
+
+
+def asset_state_of(context: Mapping[str, Any], asset: Any) -> StateStore:
+    """The state of an outlet asset, from Airflow 3.3 on."""
+    state: StateStore = context["asset_state_store"][asset]
+    return state
 
 
 def defers_by_default() -> bool:

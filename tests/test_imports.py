@@ -25,7 +25,7 @@ EVERYTHING_OF_AIRFLOW = "airflow"
 CLIENT = {"client", "exceptions", "version_compat"}
 EXTRACT = {"extract", *CLIENT, "airflow.sdk.ObjectStoragePath"}  # the type of a destination
 HOOKS = {"hooks", "get_provider_info", EVERYTHING_OF_AIRFLOW, *EXTRACT}
-TASKS = {"run_window", "base_operator", "polling", *HOOKS}
+TASKS = {"run_window", "incremental", "base_operator", "polling", *HOOKS}
 
 # What each part of the package may import: parts of the package, all of Airflow, or single names of it.
 # A new part needs a line here, below what it rests on.
@@ -42,6 +42,7 @@ ALLOWED = {
     "retry_policy": {"exceptions", "version_compat", EVERYTHING_OF_AIRFLOW},
     "base_operator": {"links", "retry_policy", *HOOKS},
     "polling": CLIENT,
+    "incremental": {"run_window", *HOOKS},
     "operators": {"operators", *TASKS},
     "triggers": {"triggers", *TASKS},
     "sensors": {"sensors", "triggers", *TASKS},

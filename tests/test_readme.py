@@ -5,12 +5,15 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pendulum
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Context
 
 from airflow_provider_awork.cli import main
 from airflow_provider_awork.client.config import ConnectionExtras
@@ -21,7 +24,7 @@ from airflow_provider_awork.operators.time_entries import (
     AworkTimeEntriesOperator,
     AworkUpdateTimeEntryOperator,
 )
-from airflow_provider_awork.sandbox import Sandbox
+from airflow_provider_awork.sandbox import Headers, Sandbox
 from airflow_provider_awork.transfers.awork_to_object_storage import (
     AworkListToObjectStorageOperator,
     AworkTimeEntriesToObjectStorageOperator,
@@ -40,7 +43,7 @@ def block(containing: str) -> str:
 
 
 def test_every_python_block_is_tested_here() -> None:
-    assert len(PYTHON) == 6
+    assert len(PYTHON) == 7
 
 
 def test_the_dag_of_ten_lines_exports(tmp_path: Path) -> None:
@@ -115,6 +118,33 @@ def test_the_block_on_filters_finds_the_entries() -> None:
     assert noted["id"] in found
     assert urgent & found != urgent
     assert len(mine) == 1
+
+
+@pytest.mark.skipif("task_state_store" not in Context.__annotations__, reason="state stores came with Airflow 3.3")
+def test_the_blocks_on_incremental_loads_keep_a_table_up_to_date(tmp_path: Path) -> None:
+    code = block('DAG("awork_changes"').replace("s3://aws_default@my-lake/awork", f"file://{tmp_path}")
+    names: dict[str, Any] = {}
+    exec(compile(code.replace("):\n", ") as dag:\n", 1), "README.md", "exec"), names)
+    (upsert,) = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
+    with Sandbox(entries=200, seed=7) as awork, connection_in_environment(awork.url, awork.token):
+        first = run_dag(names["dag"]).xcom("changes")
+        now = datetime.now(UTC)
+        for entry_id in awork.store.ids()[::10]:
+            awork.store.edit(entry_id, note="edited", duration=60)
+        awork.faults.add(lambda *_: Headers({"date": format_datetime(now + timedelta(hours=1), usegmt=True)}))
+        second = run_dag(names["dag"]).xcom("changes")
+        stored = {entry["id"]: entry for entry in awork.store.entries()}
+    assert (first["rows"], second["rows"]) == (200, 20)
+    with duckdb.connect() as database:
+        database.sql(f"CREATE TABLE time_entries AS FROM '{tmp_path}/changes/from=beginning_*/*.parquet' LIMIT 0")
+        for load in (second, first):
+            (file,) = Path(load["destination"].removeprefix("file://")).glob("*.parquet")
+            database.sql(re.sub(r"'changes/.*?'", f"'{file}'", upsert))
+        rows = database.sql("SELECT id, resource_version, duration FROM time_entries").fetchall()
+    assert {row[0]: row[1:] for row in rows} == {
+        entry["id"]: (entry["resourceVersion"], entry["duration"]) for entry in stored.values()
+    }
+    assert len(rows) == 200
 
 
 def test_the_block_on_billing_marks_what_was_exported(tmp_path: Path) -> None:

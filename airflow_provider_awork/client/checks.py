@@ -17,6 +17,7 @@ from airflow_provider_awork.client.filters import datetime_literal
 from airflow_provider_awork.client.operations import TIME_ENTRIES
 from airflow_provider_awork.client.pages import decode_page
 from airflow_provider_awork.client.paging import instant_key
+from airflow_provider_awork.client.rate_limit import http_date
 from airflow_provider_awork.client.session import Answer, AworkSession, decode_json
 from airflow_provider_awork.exceptions import (
     AworkAssumptionError,
@@ -112,6 +113,21 @@ def _permissions(session: AworkSession) -> Permissions | None:
     if levels and not rights.get("isAdmin") and not any("-" in feature for feature in levels):
         return None
     return Permissions(is_admin=bool(rights.get("isAdmin")), levels=levels)
+
+
+def server_time(session: AworkSession) -> datetime:
+    """
+    awork's clock, to the second below: the ``Date`` header of an answer.
+
+    :raises AworkAssumptionError: the answer has none.
+    """
+    at = session.get("me", parse=lambda answer: http_date(answer.headers.get("date")))
+    if at is None:
+        raise AworkAssumptionError(
+            "awork's answers have no Date header, so its clock cannot be read, and the worker's may be wrong. Pass "
+            "explicit windows on another field than updatedOn."
+        )
+    return at.astimezone(UTC)
 
 
 @dataclass(frozen=True)

@@ -260,11 +260,12 @@ def _number(text: str | None) -> float | None:
 
 def _seconds_until(date: str | None, server_date: str | None) -> float | None:
     """Seconds until an HTTP date, by the server's clock if it says what that shows."""
-    at = _http_date(date)
-    return None if at is None else (at - (_http_date(server_date) or datetime.now(UTC))).total_seconds()
+    at = http_date(date)
+    return None if at is None else (at - (http_date(server_date) or datetime.now(UTC))).total_seconds()
 
 
-def _http_date(text: str | None) -> datetime | None:
+def http_date(text: str | None) -> datetime | None:
+    """The date of a header such as ``Date``; None if it is missing or unreadable."""
     try:
         date = email.utils.parsedate_to_datetime(text or "")
     except ValueError:

@@ -19,7 +19,12 @@ from airflow_provider_awork.client.pages import decode_page, decode_whole_list
 from airflow_provider_awork.client.paging import PAGE_SIZE, Page, PageReader, PageRequest
 from airflow_provider_awork.client.rows import WholeList
 from airflow_provider_awork.client.session import AworkSession
-from airflow_provider_awork.exceptions import AworkConfigError, AworkFilterError, AworkPagingError
+from airflow_provider_awork.exceptions import (
+    AworkAssumptionError,
+    AworkConfigError,
+    AworkFilterError,
+    AworkPagingError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -146,9 +151,23 @@ class AworkClient(TimeEntryOperations):
         """Who asks, and what it may see; see :func:`.checks.identity`."""
         return checks.identity(self.session)
 
+    def server_time(self) -> datetime:
+        """awork's clock; see :func:`.checks.server_time`."""
+        return checks.server_time(self.session)
+
     def check_literals(self, *, field: str = "createdOn") -> None:
-        """Prove that awork reads datetime literals in the assumed zone; see :func:`.checks.check_literals`."""
-        checks.check_literals(self.session, zone=self.config.extras.literal_timezone, field=field)
+        """
+        Prove that awork filters on a field of instants, in the assumed zone; see :func:`.checks.check_literals`.
+
+        :raises AworkAssumptionError: it does not; the message names the way out.
+        """
+        try:
+            checks.check_literals(self.session, zone=self.config.extras.literal_timezone, field=field)
+        except AworkFilterError as error:
+            raise AworkAssumptionError(
+                f"awork does not filter time entries by {field} ({error}). Export a rolling window instead, such as "
+                "the last 60 days by window_field='startDateLocal', to a prefix of each run, and upsert by id."
+            ) from error
 
     def _orderby(self, request: PageRequest) -> str:
         if request.newest_first:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 import pendulum
@@ -187,6 +187,23 @@ def has_hours(length: pendulum.Duration) -> bool:
     return bool(length.hours or length.minutes)
 
 
+def before_repeated_hour(instant: datetime, literal_timezone: str) -> datetime:
+    """
+    The instant, or one before it if it falls into the hour that the zone has twice, which literals cannot express.
+
+    >>> before_repeated_hour(datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "Europe/Berlin").isoformat()
+    '2026-10-24T23:30:00+00:00'
+    """
+    zone = ZoneInfo(literal_timezone)
+    while _is_repeated(instant.astimezone(zone)):
+        instant -= timedelta(hours=1)
+    return instant
+
+
+def _is_repeated(local: datetime) -> bool:
+    return local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+
+
 def _to_day(name: str, bound: Bound, zone: tzinfo | None) -> date:
     parsed = _parse(name, bound)
     if not isinstance(parsed, datetime):
@@ -256,7 +273,7 @@ def _literal(bound: date | datetime, zone: ZoneInfo) -> str:
     if not isinstance(bound, datetime):
         return day_literal(bound)
     local = bound.astimezone(zone)
-    if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():
+    if _is_repeated(local):
         raise AworkConfigError(
             f"window: {_plain(bound)} is {local:%Y-%m-%d %H:%M:%S} in {zone} (extra literal_timezone), a time that the "
             "change from summer time gives twice; move the bound out of that hour"

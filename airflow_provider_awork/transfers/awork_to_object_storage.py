@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_awork.extract.dimensions import Resource
     from airflow_provider_awork.extract.windows import Window
+    from airflow_provider_awork.incremental import IncrementalLoad
 
 
 class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
@@ -43,6 +44,12 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
         names: a month for ``2026-03``, a day for ``2026-03-29``. (templated)
     :param timezone: IANA zone of the days; where the run's own bounds are used, by default the timetable's, else the
         DAG's. (templated)
+    :param incremental: ``updatedOn`` takes what changed since the run before, by the watermark of the one asset in
+        ``outlets``, and writes it to ``<destination>/from=<watermark>_to=<watermark>/``. Readers upsert by id, the
+        newest ``resourceVersion`` wins. Before Airflow 3.3 it needs ``window_start`` and ``window_end``; with them it
+        neither reads nor moves a watermark. It takes the whole workspace: no filters, no ``window_field``.
+    :param lookback: how late awork may commit a change; a window ends so long before the start of the run.
+    :param initial_window_start: where the first incremental run starts; None takes everything. (templated)
     :param project_id: only entries of this project (GUID). (templated)
     :param file_format: ``ndjson`` (each entry byte for byte as awork sent it), ``csv`` or ``parquet`` (flat, typed
         columns; needs the extra ``parquet``). (templated)
@@ -81,6 +88,7 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
         "window_end",
         "window_length",
         "timezone",
+        "initial_window_start",
         "project_id",
     )
 
@@ -92,6 +100,9 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
         window_end: date | datetime | str | None = None,
         window_length: str | None = None,
         timezone: str | None = None,
+        incremental: str | None = None,
+        lookback: timedelta = timedelta(minutes=5),
+        initial_window_start: date | datetime | str | None = None,
         project_id: str | None = None,
         estimate: bool = False,
         **kwargs: Any,
@@ -102,12 +113,28 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
         self.window_end = window_end
         self.window_length = window_length
         self.timezone = timezone
+        self.incremental = incremental
+        self.lookback = lookback
+        self.initial_window_start = initial_window_start
         self.project_id = project_id
         self.estimate = estimate
 
     def execute(self, context: Context) -> dict[str, Any]:
         self.check_parameters()
-        window = resolve_window(
+        self._check_incremental()
+        load = self._begin_load(context) if self.incremental else None
+        window = load.window if load else self._window(context)
+        if self.estimate:
+            return self._estimate(window)
+        if load is None:
+            return self.publish(context, self._time_entries(window))
+        summary = self.published(load.folder) if load.taken_up else None
+        summary = summary or self.publish(context, self._time_entries(window, folder=load.folder))
+        load.finish()
+        return summary
+
+    def _window(self, context: Context) -> Window | None:
+        return resolve_window(
             context,
             field=self.window_field,
             start=self.window_start,
@@ -115,11 +142,48 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
             length=self.window_length,
             timezone=self.timezone,
         )
-        if self.estimate:
-            return self._estimate(window)
-        return self.publish(context, self._time_entries(window))
 
-    def _time_entries(self, window: Window | None) -> Export:
+    def _begin_load(self, context: Context) -> IncrementalLoad:
+        from airflow_provider_awork.incremental import begin_load
+
+        return begin_load(
+            context,
+            hook=self.hook,
+            destination=self.destination_path(),
+            outlets=self.outlets,
+            lookback=self.lookback,
+            initial_window_start=self.initial_window_start,
+            window_start=self.window_start,
+            window_end=self.window_end,
+            window_length=self.window_length,
+            timezone=self.timezone,
+        )
+
+    def _check_incremental(self) -> None:
+        if not self.incremental:
+            if self.window_field == "updatedOn":
+                raise AworkConfigError(
+                    "window_field: windows on updatedOn cannot be repeated: an entry that is edited leaves its window, "
+                    "so that another run replaces the files by fewer entries. Pass incremental='updatedOn' instead, "
+                    "alone or with window_start and window_end, which writes each window to a folder of its own"
+                )
+            if self.initial_window_start:
+                raise AworkConfigError("initial_window_start: only for incremental='updatedOn'")
+            return
+        if self.incremental != "updatedOn":
+            raise AworkConfigError(f"incremental: {self.incremental!r} is not 'updatedOn'")
+        if self.window_field:
+            raise AworkConfigError("window_field and incremental: pass one of them; incremental is on updatedOn")
+        for name in ("filterby", "project_id"):
+            if getattr(self, name):
+                raise AworkConfigError(
+                    f"{name} and incremental: an entry that stops to match is not delivered again, so that its old "
+                    "state would stay for ever. Leave it out and filter where the entries are read"
+                )
+        if not isinstance(self.lookback, timedelta) or self.lookback < timedelta(0) or self.lookback.microseconds:
+            raise AworkConfigError(f"lookback: {self.lookback!r} is not a timedelta of whole seconds, zero or more")
+
+    def _time_entries(self, window: Window | None, *, folder: str = "") -> Export:
         from airflow_provider_awork.client.time_entries import list_path
         from airflow_provider_awork.extract.model import TIME_ENTRY
 
@@ -127,6 +191,7 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
             list=list_path(project_id=self.project_id),
             model=TIME_ENTRY,
             window=window,
+            folder=folder,
             read=lambda: self.hook.read_time_entries(
                 filterby=self.filterby,
                 window=window,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_awork.base_operator import AworkBaseOperator
-from airflow_provider_awork.exceptions import AworkConfigError, AworkEmptyError, AworkStoppedError
+from airflow_provider_awork.exceptions import AworkConfigError, AworkEmptyError, AworkPublishError, AworkStoppedError
 from airflow_provider_awork.hooks.awork import AworkHook
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Export:
     :param read: starts to read them.
     :param window: what they are limited to.
     :param source: what the manifest says of the list beside its path.
+    :param folder: name of the prefix below the destination that it is written to; empty for the destination itself.
     """
 
     list: str
@@ -41,6 +42,7 @@ class Export:
     read: Callable[[], RowReader]
     window: Window | None = None
     source: Mapping[str, Any] = field(default_factory=dict)
+    folder: str = ""
 
 
 class AworkToObjectStorageOperator(AworkBaseOperator):
@@ -139,7 +141,7 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
         from airflow_provider_awork.extract.spool import spool_folder
 
         started = time.monotonic()
-        destination = self._destination()
+        destination = self.destination_path(export.folder)
         with (
             self._publishing(),
             Publisher(destination, owner=_owner(context)) as publisher,
@@ -197,11 +199,28 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
             },
         }
 
-    def _destination(self) -> ObjectStoragePath:
+    def published(self, folder: str) -> dict[str, Any] | None:
+        """The summary of a set that lies whole in a folder, in this format; None if there is none."""
+        from airflow_provider_awork.extract.manifest import verify_manifest
+        from airflow_provider_awork.extract.writers import check_format
+
+        destination = self.destination_path(folder)
+        try:
+            manifest = verify_manifest(destination)
+        except AworkPublishError as error:
+            self.log.info("No earlier try has published this: %s", error)
+            return None
+        if (manifest["format"], manifest["compression"]) != check_format(self.file_format, self.compression):
+            return None
+        self.log.info("An earlier try published the set: %s", destination)
+        return summary_of(manifest, str(destination))
+
+    def destination_path(self, folder: str = "") -> ObjectStoragePath:
+        """The destination, or a folder below it."""
         from airflow.sdk import ObjectStoragePath
 
         try:
-            return ObjectStoragePath(self.destination)
+            return ObjectStoragePath(self.destination).joinpath(*filter(None, [folder]))
         except ValueError as error:
             raise AworkConfigError(
                 f"destination: {self.destination!r} is not a prefix such as s3://conn_id@bucket/prefix ({error})"

@@ -70,7 +70,7 @@ def main(run_id: str, try_number: int, parameters: dict[str, Any]) -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)
     marker._LONGEST_POLL = 0.1
     operator = AworkTimeEntriesToObjectStorageOperator(task_id="export", **parameters)
-    assert operator._destination().fs
+    assert operator.destination_path().fs
     signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
     instance = SimpleNamespace(dag_id="export", run_id=run_id, task_id="export", map_index=-1, try_number=try_number)
     print(READY, flush=True)
