@@ -23,12 +23,14 @@ def decode_page(answer: Answer) -> Page:
     """
     Split a list's body into raw rows without decoding them; only ``id`` and ``createdOn`` are read.
 
-    :raises AworkTransportError: the body is not a JSON array of objects with ids.
+    :raises AworkTransportError: the body is not a JSON array of objects with ids of their own.
     """
     rows, keys = decode_body(_split, answer)
     dated = sum(1 for key in keys if key.createdOn)
     if dated not in (0, len(keys)) or (dated and not all(key.id for key in keys)):
         raise AworkTransportError("some rows of the answer lack id or createdOn")
+    if dated and len({key.id for key in keys}) < len(keys):
+        raise AworkTransportError("a row comes twice in one answer")
     return Page(
         rows=rows,
         ids=[key.id for key in keys],

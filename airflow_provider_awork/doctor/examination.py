@@ -73,6 +73,14 @@ def examine(client: AworkClient, *, connection: str) -> Report:
 
     :param client: of the workspace.
     :param connection: id of the connection, for the report.
+
+    >>> from airflow_provider_awork.client.config import build_config
+    >>> from airflow_provider_awork.sandbox import Sandbox
+    >>> with Sandbox(entries=10) as awork:
+    ...     config = build_config(token=awork.token, base_url=awork.url)
+    ...     report = examine(AworkClient(config), connection="awork_default")
+    >>> report.holds, report.requests < 30
+    (True, True)
     """
     started = time.monotonic()
     workspace = Workspace(client)

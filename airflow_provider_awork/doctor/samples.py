@@ -43,8 +43,8 @@ class Sample:
 
     @property
     def size_used(self) -> int:
-        """The page size that awork says it used, else the one asked for."""
-        return self.page.size or self.size
+        """The page size that awork says it used, if that is a lower cap, else the one asked for."""
+        return min(self.page.size or self.size, self.size)
 
     @property
     def lacks_rows(self) -> bool:
@@ -95,7 +95,7 @@ class Samples:
         """Rows of the largest page that awork sends, as far as it shows."""
         first = self.first
         if first.page.size is not None or not first.lacks_rows:
-            return min(first.size_used, PAGE_SIZE)
+            return first.size_used
         # A cap that awork does not report, or rows that are missing: a cap can be filled.
         rows = len(first.page.rows)
         return rows if rows and len(self.read(1, rows, orderby=self.orderby).page.rows) == rows else PAGE_SIZE

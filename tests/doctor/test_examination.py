@@ -149,8 +149,18 @@ BROKEN = {
     ),
     "headers that contradict the entries": Broken(
         rule=on_entries(Headers({"aw-items": "999"}), having="'1000'"),
-        rows={"Page headers": FAILED},
-        names=("aw-items says 999, but 1000 entries came", "support"),
+        rows={"Page headers": WARNING},
+        names=("aw-items says 999, but 1000 entries came", "exports do not rely", "support"),
+    ),
+    "another page than asked for, as it says": Broken(
+        rule=on_entries(Headers({"aw-page": "0"}), having="'1000'"),
+        rows={"Page headers": WARNING},
+        names=("asked for page 1, aw-page says 0", "exports do not rely"),
+    ),
+    "a page size that was not asked for": Broken(
+        rule=on_entries(Headers({"aw-pagesize": "5000"}), having="'1000'"),
+        rows={"Page headers": WARNING},
+        names=("aw-pagesize says 5000", "do not rely", "support"),
     ),
     "a total that is too small": Broken(
         rule=on_entries(Headers({"aw-totalitems": "70"}), having="'1000'"),
@@ -456,6 +466,13 @@ def test_entries_that_are_none(awork: Sandbox) -> None:
     awork.faults.add(on_entries(Answer(200, '[{"createdOn": "2026-03-01T08:00:00Z"}]')))
 
     assert "lack id or createdOn" in row(examined(awork), "Entries").found
+
+
+def test_an_entry_that_comes_twice_in_a_page(awork: Sandbox) -> None:
+    entry = '{"id": "1", "createdOn": "2026-03-01T08:00:00Z"}'
+    awork.faults.add(on_entries(Answer(200, f"[{entry}, {entry}]")))
+
+    assert "comes twice" in row(examined(awork), "Entries").found
 
 
 def test_an_instant_that_is_none_is_named() -> None:

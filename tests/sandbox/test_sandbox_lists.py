@@ -278,6 +278,42 @@ def test_holes_are_in_full_pages_only(serve):
     assert (shown[0], shown[-1]) == (ids[0], ids[19])
 
 
+def test_holes_are_never_the_first_or_last_row(serve):
+    client = serve(holes=2)
+
+    assert [len(client.get(pageSize=size).json()) for size in (1, 2, 3)] == [1, 2, 2]
+
+
+def test_a_page_after_the_last_one(serve):
+    client = serve()
+    client.awork.settings.past_end = "empty"
+    assert client.get(pageSize=15, page=4, orderby="id").json() == []
+
+    client.awork.settings.past_end = "refused"
+    assert client.get(pageSize=15, page=3).status_code == 200
+    assert client.get(pageSize=15, page=4).status_code == 400
+
+    client.awork.settings.past_end = "repeated"
+    again = client.get(pageSize=15, page=7, orderby="id").json()
+    assert len(again) == 10
+    assert again == client.get(pageSize=15, page=3, orderby="id").json()
+
+
+def test_seconds_of_literals(serve):
+    client = serve()
+    client.awork.store.add(client.awork.make_entry(createdOn="2030-01-01T08:30:20Z"))
+    before, after = (f"createdOn ge datetime'2030-01-01T08:30:{second}'" for second in (20, 21))
+
+    assert [len(client.rows(filterby=each)) for each in (before, after)] == [1, 0]
+
+    client.awork.settings.literal_seconds = "dropped"
+    assert [len(client.rows(filterby=each)) for each in (before, after)] == [1, 1]
+
+    client.awork.settings.literal_seconds = "refused"
+    assert client.get(filterby=after).json()["code"] == "invalid-filter-or-order"
+    assert client.get(filterby="createdOn ge datetime'2030-01-01T08:30'").status_code == 200
+
+
 def test_gzip_when_switched_on_and_accepted(serve):
     client = serve()
     plain = client.get()
