@@ -29,10 +29,12 @@ ROOT = Path(__file__).parents[2]
 class ExportProcess:
     """An export that waits until :meth:`go`; what it logs goes to a file."""
 
+    module = "tests.scenarios.export_process"
+
     def __init__(self, log: Path, *, run_id: str, try_number: int = 1, **parameters: Any) -> None:
         self._log = log
         what = {"run_id": run_id, "try_number": try_number, "parameters": parameters}
-        command = [sys.executable, "-m", "tests.scenarios.export_process", json.dumps(what)]
+        command = [sys.executable, "-m", self.module, json.dumps(what)]
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, text=True
