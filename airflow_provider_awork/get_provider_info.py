@@ -100,6 +100,14 @@ PROVIDER_INFO: dict[str, Any] = {
             "python-module": "airflow_provider_awork.transfers.awork_to_object_storage",
         }
     ],
+    "asset-uris": [
+        {
+            "schemes": ["awork"],
+            "handler": "airflow_provider_awork.assets.awork.sanitize_uri",
+            "factory": "airflow_provider_awork.assets.awork.create_asset",
+            "to_openlineage_converter": "airflow_provider_awork.assets.awork.convert_asset_to_openlineage",
+        }
+    ],
     "extra-links": ["airflow_provider_awork.links.awork.AworkLink"],
     "cli": ["airflow_provider_awork.cli.get_cli_commands"],  # Airflow 3.2 and later
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from airflow_provider_awork.exceptions import AworkConfigError, AworkEmptyError,
 from airflow_provider_awork.hooks.awork import AworkHook
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_awork.client.rows import RowReader
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_awork.extract.marker import Owner
     from airflow_provider_awork.extract.model import RowModel
     from airflow_provider_awork.extract.windows import Window
+    from airflow_provider_awork.lineage import ExportLineage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,7 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
     )
     ui_color = "#e6f4f1"
     _is_publishing = False
+    _lineage: ExportLineage | None = None
 
     def __init__(
         self,
@@ -136,9 +139,11 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
 
         :return: the manifest's summary.
         """
+        from airflow_provider_awork.assets.outlet_events import tell_outlets
         from airflow_provider_awork.extract.export import export_rows
         from airflow_provider_awork.extract.publish import Publisher
         from airflow_provider_awork.extract.spool import spool_folder
+        from airflow_provider_awork.lineage import ExportLineage
 
         started = time.monotonic()
         destination = self.destination_path(export.folder)
@@ -148,6 +153,9 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
             spool_folder(Path(self.spool_folder) if self.spool_folder else None) as spool,
         ):
             reader = export.read()
+            self._lineage = ExportLineage(
+                identity=self.hook.identity, list=export.list, model=export.model, destination=destination
+            )
             unknown_fields = export_rows(
                 reader,
                 publisher,
@@ -164,12 +172,24 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
                     f"No {export.model.name} matches (filterby {self.filterby!r}, window {export.window})"
                 )
             manifest = publisher.commit(self._manifest(export, reader, unknown_fields, time.monotonic() - started))
+        self._lineage = replace(self._lineage, manifest=manifest)
         summary = summary_of(manifest, str(destination))
         self.log.info(
             "%(rows)d rows in %(files)d files, %(bytes)d bytes, %(requests)d requests, %(seconds).1f s: %(manifest)s",
             summary,
         )
+        tell_outlets(context, self.outlets, summary)
         return summary
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """
+        The list that was read and the set that was written; after a failure, which leaves the former set, the list.
+
+        OpenLineage asks for this in place of what it has seen of the files that were opened.
+        """
+        from airflow.providers.openlineage.extractors import OperatorLineage
+
+        return self._lineage.to_openlineage() if self._lineage else OperatorLineage()
 
     def _manifest(
         self, export: Export, reader: RowReader, unknown_fields: Mapping[str, int], seconds: float

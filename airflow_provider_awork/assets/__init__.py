@@ -1,0 +1,1 @@
+"""awork's lists and exported sets as Airflow assets."""
