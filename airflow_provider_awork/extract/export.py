@@ -75,26 +75,33 @@ def _check_space(
 
 
 class _Progress:
-    """One line in the log every few seconds: rows of total, requests, rate, waits, time to go."""
+    """At most one line in the log every few seconds: rows of total, pages, rate, waits, time to go."""
 
     def __init__(self, reader: RowReader, session: AworkSession) -> None:
         self._reader = reader
         self._session = session
+        self._pages = 0
         self._started = self._told = time.monotonic()
 
     def tell(self) -> None:
+        """Count a page; say how far the export is, unless that was said just now."""
+        self._pages += 1
         now = time.monotonic()
         if now - self._told < PROGRESS_SECONDS:
             return
         self._told = now
         rows, expected = self._reader.rows, self._reader.expected
         rate = rows / (now - self._started)
-        to_go = "" if expected is None else f" of {expected}, {(expected - rows) / rate:.0f} s to go"
+        of_total = to_go = ""
+        if expected:
+            of_total = f" of {expected:,} ({rows / expected:.0%})"
+            to_go = f", about {max(0, expected - rows) / rate:.0f} s to go"
         log.info(
-            "%d rows%s (%.0f per s, %d requests, %.0f s waited for the rate limit)",
-            rows,
-            to_go,
+            "%s rows%s in %d pages, %.0f rows a second, %.0f s waited for the rate limit%s",
+            f"{rows:,}",
+            of_total,
+            self._pages,
             rate,
-            self._session.requests_sent,
             self._session.limiter.waited_seconds,
+            to_go,
         )

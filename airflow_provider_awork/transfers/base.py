@@ -175,8 +175,16 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
         self._lineage = replace(self._lineage, manifest=manifest)
         summary = summary_of(manifest, str(destination))
         self.log.info(
-            "%(rows)d rows in %(files)d files, %(bytes)d bytes, %(requests)d requests, %(seconds).1f s: %(manifest)s",
-            summary,
+            "%s rows in %d files, %s bytes, %d requests, %.1f s "
+            "(%.0f rows a second, %.1f s waited for the rate limit): %s",
+            f"{summary['rows']:,}",
+            summary["files"],
+            f"{summary['bytes']:,}",
+            summary["requests"],
+            summary["seconds"],
+            summary["rows"] / max(summary["seconds"], 0.001),
+            self.hook.client.session.limiter.waited_seconds,
+            summary["manifest"],
         )
         tell_outlets(context, self.outlets, summary)
         return summary
