@@ -52,6 +52,7 @@ __all__ = [
     "RetryPolicy",
     "StateStore",
     "asset_state_of",
+    "asset_state_stores",
     "defers_by_default",
     "in_thread",
     "partition_of",
@@ -132,3 +133,19 @@ async def in_thread(function: Callable[[], T]) -> T:
     from asgiref.sync import sync_to_async
 
     return await sync_to_async(function)()
+
+
+def asset_state_stores(trigger: Any) -> list[StateStore]:
+    """
+    Where a watcher's trigger can keep state: a store for each asset that it watches for.
+
+    Airflow 3.3 gives them to triggers before they run; before 3.3 there are none.
+    """
+    stores: Any = getattr(trigger, "asset_state_store", None)
+    # The mapping does not tell its keys otherwise; without a key it serves triggers of one asset alone.
+    names = getattr(stores, "_by_name", {})
+    if not names:
+        return []
+    from airflow.sdk import Asset
+
+    return [stores[Asset.ref(name=name)] for name in sorted(names)]

@@ -1,0 +1,186 @@
+"""The trigger of deferred sensors against a local awork."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_awork.sandbox import Sandbox
+from airflow_provider_awork.sandbox.faults import Answer, Delay, Stall, every, first
+from airflow_provider_awork.triggers.poller import MOST_THREADS
+from airflow_provider_awork.triggers.time_entries import AworkTimeEntriesTrigger
+from tests.airflow_harness import connection_in_environment
+from tests.triggers.running import cancelled, nothing_is_held, payloads, restored
+
+
+@pytest.fixture
+def awork() -> Iterator[Sandbox]:
+    with Sandbox(entries=10, seed=5) as sandbox, connection_in_environment(sandbox.url, sandbox.token):
+        yield sandbox
+    assert nothing_is_held()
+
+
+def trigger(**parameters: Any) -> AworkTimeEntriesTrigger:
+    return AworkTimeEntriesTrigger(**{"poke_interval": 0.05, "min_count": 11, **parameters})
+
+
+def test_it_is_the_same_after_a_journey_through_the_database(awork: Sandbox) -> None:
+    parameters = {
+        "filterby": "isBilled eq false",
+        "window_field": "startDateLocal",
+        "window_start": "2026-11-01",
+        "window_end": "2026-12-01",
+        "timezone": "Europe/Berlin",
+        "project_id": "5a6d7b2e-0c7f-4e0b-9f65-3b1c1a2d3e4f",
+        "awork_task_id": None,
+        "min_count": 0,
+        "max_count": 3,
+        "poke_interval": 30.5,
+        "tolerated_errors": None,
+        "errors": 2,
+        "deadline": datetime(2026, 11, 24, 12, tzinfo=UTC),
+        "awork_conn_id": "other",
+    }
+    original = AworkTimeEntriesTrigger(**parameters)
+    _, kwargs = original.serialize()
+    assert kwargs == parameters
+    assert restored(original).serialize() == original.serialize()
+    assert awork.token not in repr(original)
+
+
+def test_it_waits_before_the_first_request_so_restarts_add_none(awork: Sandbox) -> None:
+    async def restart() -> None:
+        for _ in range(5):
+            await cancelled(asyncio.create_task(payloads(restored(trigger(poke_interval=60)).run())))
+
+    asyncio.run(restart())
+    assert awork.requests == []
+
+
+def test_after_a_restart_it_goes_on(awork: Sandbox) -> None:
+    waiting = trigger(deadline=datetime.now(UTC) + timedelta(minutes=5))
+
+    async def die_and_go_on() -> list[Any]:
+        task = asyncio.create_task(payloads(waiting.run()))
+        while len(awork.requests) < 2:
+            await asyncio.sleep(0.01)
+        await cancelled(task)
+        assert nothing_is_held()
+        awork.store.add(awork.make_entry())
+        return await payloads(restored(waiting).run())
+
+    assert asyncio.run(die_and_go_on()) == [{"status": "success", "count": 11}]
+
+
+def test_a_deadline_that_passed_while_the_triggerer_was_down(awork: Sandbox) -> None:
+    late = restored(trigger(deadline=datetime.now(UTC) - timedelta(seconds=1)))
+    assert asyncio.run(payloads(late.run())) == [{"status": "timeout"}]
+    assert awork.requests == []
+
+
+def test_errors_before_the_start_count(awork: Sandbox) -> None:
+    awork.faults.add(every(1, Answer(500)))
+    (event,) = asyncio.run(payloads(trigger(tolerated_errors=3, errors=2).run()))
+    assert (event["status"], event["permanent"], len(awork.requests)) == ("error", False, 2)
+    assert "500" in event["message"]
+
+
+def test_any_number_of_errors_may_be_tolerated(awork: Sandbox) -> None:
+    awork.faults.add(first(4, Answer(500)))
+    (event,) = asyncio.run(payloads(trigger(tolerated_errors=None, min_count=1, poke_interval=0.01).run()))
+    assert (event["status"], len(awork.requests)) == ("success", 5)
+
+
+def test_a_missing_connection_fails_it() -> None:
+    with pytest.raises(Exception, match="nowhere"):
+        asyncio.run(payloads(trigger(awork_conn_id="nowhere").run()))
+    assert nothing_is_held()
+
+
+def test_a_key_that_is_replaced_is_read_again(awork: Sandbox) -> None:
+    """As access tokens are: the connection has another one by the time that awork refuses the first."""
+
+    async def replace() -> list[Any]:
+        with connection_in_environment(awork.url, "old-key"):
+            task = asyncio.create_task(payloads(trigger(min_count=1).run()))
+            awork.faults.clear()
+            while not nothing_is_held():
+                await asyncio.sleep(0.001)
+            while nothing_is_held():  # until the old key is read
+                await asyncio.sleep(0.001)
+        return await task
+
+    assert asyncio.run(replace()) == [{"status": "success", "count": 10}]
+    assert [request.status for request in awork.requests] == [401, 200]
+
+
+def test_many_triggers_share_one_session_and_few_threads(awork: Sandbox) -> None:
+    awork.faults.add(every(1, Delay(0.05)))
+    threads = set()
+
+    async def run_all() -> list[list[Any]]:
+        tasks = [asyncio.create_task(payloads(trigger(min_count=count, max_count=count).run())) for count in [10] * 40]
+        while not all(task.done() for task in tasks):
+            threads.update(thread.name for thread in threading.enumerate() if thread.name.startswith("awork-awork"))
+            await asyncio.sleep(0.01)
+        return [task.result() for task in tasks]
+
+    assert asyncio.run(run_all()) == [[{"status": "success", "count": 10}]] * 40
+    assert len(awork.requests) == 40
+    assert 0 < len(threads) <= MOST_THREADS
+
+
+def test_triggers_with_other_keys_do_not_share(awork: Sandbox) -> None:
+    async def ask_both() -> list[Any]:
+        with connection_in_environment(awork.url, "wrong", conn_id="other"):
+            mine, others = trigger(min_count=1), trigger(min_count=1, awork_conn_id="other")
+            return await asyncio.gather(payloads(mine.run()), payloads(others.run()))
+
+    (mine,), (others,) = asyncio.run(ask_both())
+    assert (mine["status"], others["status"]) == ("success", "error")
+
+
+def test_nothing_blocks_the_event_loop(awork: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    """asyncio's debug mode names what runs longer than half a second; every answer takes twice as long."""
+    awork.settings.latency = 1.0
+
+    async def watched() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        loop.slow_callback_duration = 0.5
+        return await payloads(trigger(min_count=1).run())
+
+    with caplog.at_level(logging.WARNING, logger="asyncio"):
+        assert asyncio.run(watched(), debug=True) == [{"status": "success", "count": 10}]
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
+
+
+def test_cancelling_does_not_wait_for_an_answer(awork: Sandbox) -> None:
+    awork.faults.add(every(1, Stall(3)))
+
+    async def cancel() -> bool:
+        task = asyncio.create_task(payloads(trigger().run()))
+        while not awork.requests:
+            await asyncio.sleep(0.01)
+        await cancelled(task)
+        return awork.requests[0].ended is None and nothing_is_held()
+
+    assert asyncio.run(cancel())
+
+
+def test_while_the_rate_limit_is_used_up_nobody_asks(awork: Sandbox) -> None:
+    awork.faults.add(first(1, Answer(429, headers={"ratelimit-reset": "1"})))
+
+    async def two() -> list[list[Any]]:
+        waiting = [trigger(min_count=1, poke_interval=0.1), trigger(min_count=1, poke_interval=0.3)]
+        return list(await asyncio.gather(*(payloads(each.run()) for each in waiting)))
+
+    assert asyncio.run(two()) == [[{"status": "success", "count": 10}]] * 2
+    refused, *others = awork.requests
+    assert len(others) == 2
+    assert min(request.started for request in others) - refused.started >= 1
