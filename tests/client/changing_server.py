@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import threading
+import time
 from bisect import insort
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -28,6 +30,7 @@ class ChangingServer:
     :param instants: microseconds after the epoch of the first rows.
     :param change: called with the server before each answer.
     :param cap: largest page.
+    :param latency: most seconds that a request, and then its answer, takes; so they overtake each other.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class ChangingServer:
         literal_shift: timedelta = timedelta(),
         shuffles_ties: bool = False,
         ignores_descending: bool = False,
+        latency: float = 0.0,
     ) -> None:
         self.random = Random(seed)
         self.rows: list[Row] = sorted((created_on(instant), self.new_id()) for instant in instants)
@@ -55,6 +59,8 @@ class ChangingServer:
         self._literal_shift = literal_shift
         self._shuffles_ties = shuffles_ties
         self._ignores_descending = ignores_descending
+        self._latency = latency
+        self._away: list[Row] = []
         self._lock = threading.Lock()
 
     def new_id(self) -> str:
@@ -69,11 +75,30 @@ class ChangingServer:
         insort(self.rows, row)
         self.ever.add(row)
 
+    def edit_out(self, index: int) -> None:
+        """An edit after which a row does not match any more."""
+        if self.rows:
+            row = self.rows.pop(index % len(self.rows))
+            self.lasting.discard(row)
+            self._away.append(row)
+
+    def edit_in(self) -> None:
+        """An edit after which a row matches again, at its old place."""
+        if self._away:
+            insort(self.rows, self._away.pop(self.random.randrange(len(self._away))))
+
     def fetch(self, request: PageRequest) -> Page:
+        self._travel()
         with self._lock:
             self.requests.append(request)
             self.change(self)
-            return self._answer(request)
+            page = self._answer(request)
+        self._travel()
+        return page
+
+    def _travel(self) -> None:
+        if self._latency:
+            time.sleep(random.random() * self._latency)
 
     def _answer(self, request: PageRequest) -> Page:
         rows = self.rows

@@ -204,7 +204,7 @@ def test_instant_key_refuses_what_it_cannot_order(sent: str) -> None:
 
 
 class RandomChange:
-    """Deletes and inserts a random number of rows before each answer, mostly few, anywhere or near one place."""
+    """Deletes, edits and inserts a random number of rows before each answer, anywhere or near one place."""
 
     def __init__(self, most: int, span: int) -> None:
         self._most = most
@@ -213,7 +213,9 @@ class RandomChange:
     def __call__(self, server: ChangingServer) -> None:
         place = server.random.randrange(self._span)
         for _ in range(server.random.randrange(self._most + 1)):
-            server.delete(server.random.randrange(1 << 30))
+            server.random.choice([server.delete, server.edit_out])(server.random.randrange(1 << 30))
+        for _ in range(server.random.randrange(self._most + 1)):
+            server.edit_in()
         for _ in range(server.random.randrange(self._most + 1)):
             server.insert(server.random.choice([place, server.random.randrange(self._span)]))
 
@@ -228,6 +230,7 @@ class RandomChange:
     cap=st.integers(20, 120),
     page_size=st.integers(20, 120),
     concurrency=st.integers(1, 8),
+    latency=st.sampled_from([0.0, 0.001]),
     anchored=st.booleans(),
     says_total=st.booleans(),
     says_size=st.booleans(),
@@ -241,12 +244,13 @@ def test_any_sequence_of_changes_is_exact_or_a_clear_failure(
     cap: int,
     page_size: int,
     concurrency: int,
+    latency: float,
     anchored: bool,
     says_total: bool,
     says_size: bool,
 ) -> None:
     span = seconds * SECOND
-    server = ChangingServer([], seed=seed, cap=cap, says_total=says_total, says_size=says_size)
+    server = ChangingServer([], seed=seed, cap=cap, says_total=says_total, says_size=says_size, latency=latency)
     for _ in range(count):
         server.insert(server.random.randrange(span) // resolution * resolution)
     server.lasting = set(server.rows)
