@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
+import airflow.sdk
 import duckdb
 import pendulum
 import pytest
 
-from airflow_provider_awork.sandbox import Sandbox
+from airflow_provider_awork.sandbox import Headers, Sandbox
 from tests.airflow_harness import connection_in_environment, run_dag
 from tests.examples import EXAMPLES, load
 
 BERLIN = "Europe/Berlin"
+HAS_PARTITIONS = hasattr(airflow.sdk, "CronPartitionTimetable")
+HAS_STATE_STORES = "task_state_store" in airflow.sdk.Context.__annotations__
 FIRST_DAY = pendulum.datetime(2026, 10, 22, tz=BERLIN)
 
 
@@ -33,17 +38,21 @@ def worked_on(awork: Sandbox, day: pendulum.DateTime) -> list[str]:
 
 def test_all_examples_are_run_here() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
+        "awork_backfill",
         "awork_billing",
         "awork_daily_export",
         "awork_dimensions",
         "awork_hook_in_taskflow",
         "awork_hours_per_project",
+        "awork_incremental",
+        "awork_partitioned",
     }
 
 
 def test_examples_say_what_they_do() -> None:
     for path in EXAMPLES.glob("*.py"):
-        assert load(path.stem).doc_md
+        if path.stem != "awork_partitioned" or HAS_PARTITIONS:
+            assert load(path.stem).doc_md
 
 
 def test_daily_export_fills_one_prefix_per_work_day(
@@ -106,3 +115,72 @@ def test_dimensions_join_with_the_time_entries(awork: Sandbox, tmp_path: Path, m
     ids = dict(users.project("id, is_api_user").fetchall())
     assert {entry["userId"] for entry in awork.store.entries() if "user" in entry} <= ids.keys()
     assert [user_id for user_id, is_api_user in ids.items() if is_api_user] == [awork.me]
+
+
+def entries_of(parquet: str) -> list[tuple[str, str]]:
+    """Id and ``createdOn`` of all rows of files."""
+    return duckdb.read_parquet(parquet, hive_partitioning=False).project("id, created_on").fetchall()
+
+
+def test_a_backfill_of_twelve_months_has_each_entry_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWORK_DESTINATION", f"file://{tmp_path}")
+    first, after = pendulum.datetime(2025, 11, 1, tz=BERLIN), pendulum.datetime(2026, 11, 1, tz=BERLIN)
+    midnights = [first.add(months=number) for number in range(13)]
+    with (
+        Sandbox(entries=600, seed=9, start=first.date(), end=after.date()) as awork,
+        connection_in_environment(awork.url, awork.token, conn_id="awork_backfill", requests_per_minute=225),
+    ):
+        for midnight in midnights:
+            for seconds in (-1, 0):
+                created = midnight.add(seconds=seconds).in_timezone("UTC")
+                awork.store.add({**awork.make_entry(), "createdOn": created.format("YYYY-MM-DDTHH:mm:ss[Z]")})
+        result = run_dag(load("awork_backfill"))
+        stored = {
+            entry["id"]: pendulum.parse(entry["createdOn"])
+            for entry in awork.store.entries()
+            if first <= pendulum.parse(entry["createdOn"]) < after
+        }
+    assert result.state == "success"
+    exports = [result.task("export", map_index=number) for number in range(12)]
+    assert sum(each.xcoms["return_value"]["rows"] for each in exports) == result.xcom("total") == len(stored) > 600
+    for number, midnight in enumerate(midnights[:-1]):
+        found = entries_of(f"{tmp_path}/created={midnight.format('YYYY-MM')}/*.parquet")
+        expected = [each for each, at in stored.items() if midnight <= at < midnights[number + 1]]
+        assert sorted(each for each, _ in found) == sorted(expected)
+    assert sorted(each for each, _ in entries_of(f"{tmp_path}/*/*.parquet")) == sorted(stored)
+
+
+@pytest.mark.skipif(not HAS_STATE_STORES, reason="state stores came with Airflow 3.3")
+def test_incremental_loads_keep_a_table_like_the_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWORK_CHANGES", f"file://{tmp_path}/changes")
+    monkeypatch.setenv("AWORK_DATABASE", f"{tmp_path}/awork.duckdb")
+    dag = load("awork_incremental")
+    with Sandbox(entries=150, seed=2) as awork, connection_in_environment(awork.url, awork.token):
+        rows = []
+        for hours in range(4):
+            awork.faults.clear()
+            now = datetime.now(UTC) + timedelta(hours=hours)
+            awork.faults.add(lambda *_, now=now: Headers({"date": format_datetime(now, usegmt=True)}))
+            result = run_dag(dag)
+            assert result.state == "success"
+            rows.append(result.xcom("upsert"))
+            with duckdb.connect(f"{tmp_path}/awork.duckdb") as database:
+                table = database.sql("SELECT id, resource_version, note FROM time_entries").fetchall()
+            entries = awork.store.entries()
+            assert sorted(table) == sorted((each["id"], each["resourceVersion"], each.get("note")) for each in entries)
+            if hours != 2:
+                for entry in entries[hours :: 10 * (hours + 1)]:
+                    awork.store.edit(entry["id"], note=f"edited {hours}", updatedOn=f"{now:%Y-%m-%dT%H:%M:%S}Z")
+        assert rows == [150, 15, 8, 0]
+
+
+@pytest.mark.skipif(not HAS_PARTITIONS, reason="partitions came with Airflow 3.2")
+def test_a_partition_is_a_work_day(awork: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWORK_DESTINATION", f"file://{tmp_path}")
+    dag = load("awork_partitioned")
+    for number in range(3, 6):  # summer time ends in Berlin on the first of these days
+        day = FIRST_DAY.add(days=number)
+        at = pendulum.datetime(day.year, day.month, day.day, 3)
+        result = run_dag(dag, run_type="scheduled", partition_key=day.to_date_string(), partition_date=at)
+        assert result.xcom("export")["rows"] == len(worked_on(awork, day))
+        assert (tmp_path / f"work_date={day.to_date_string()}" / "_manifest.json").exists()

@@ -21,6 +21,7 @@ import msgspec
 import pendulum
 import pytest
 from airflow.sdk import DAG, Asset, Context
+from airflow.sdk.execution_time.context import OutletEventAccessors
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -471,6 +472,7 @@ class TaskInstances:
         instance = SimpleNamespace(dag_id="loads", run_id=str(number), task_id="load", map_index=-1, try_number=1)
         context = {
             "ti": instance,
+            "outlet_events": OutletEventAccessors(),
             "task_state_store": self._task_states[number],
             "asset_state_store": Outlets(self.asset_state),
         }

@@ -126,11 +126,11 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
         window = load.window if load else self._window(context)
         if self.estimate:
             return self._estimate(window)
-        if load is None:
-            return self.publish(context, self._time_entries(window))
-        summary = self.published(load.folder) if load.taken_up else None
-        summary = summary or self.publish(context, self._time_entries(window, folder=load.folder))
-        load.finish()
+        export = self._time_entries(window, folder=load.folder if load else "")
+        summary = self.published(context, export) if load and load.taken_up else None
+        summary = summary or self.publish(context, export)
+        if load:
+            load.finish()
         return summary
 
     def _window(self, context: Context) -> Window | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,11 +139,9 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
 
         :return: the manifest's summary.
         """
-        from airflow_provider_awork.assets.outlet_events import tell_outlets
         from airflow_provider_awork.extract.export import export_rows
         from airflow_provider_awork.extract.publish import Publisher
         from airflow_provider_awork.extract.spool import spool_folder
-        from airflow_provider_awork.lineage import ExportLineage
 
         started = time.monotonic()
         destination = self.destination_path(export.folder)
@@ -153,9 +151,7 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
             spool_folder(Path(self.spool_folder) if self.spool_folder else None) as spool,
         ):
             reader = export.read()
-            self._lineage = ExportLineage(
-                identity=self.hook.identity, list=export.list, model=export.model, destination=destination
-            )
+            self._lineage = self._lineage_of(export, destination)
             unknown_fields = export_rows(
                 reader,
                 publisher,
@@ -172,8 +168,7 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
                     f"No {export.model.name} matches (filterby {self.filterby!r}, window {export.window})"
                 )
             manifest = publisher.commit(self._manifest(export, reader, unknown_fields, time.monotonic() - started))
-        self._lineage = replace(self._lineage, manifest=manifest)
-        summary = summary_of(manifest, str(destination))
+        summary = self._tell(context, export, destination, manifest)
         self.log.info(
             "%s rows in %d files, %s bytes, %d requests, %.1f s "
             "(%.0f rows a second, %.1f s waited for the rate limit): %s",
@@ -186,8 +181,51 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
             self.hook.client.session.limiter.waited_seconds,
             summary["manifest"],
         )
+        return summary
+
+    def published(self, context: Context, export: Export) -> dict[str, Any] | None:
+        """
+        What :meth:`publish` gives, if the set lies there whole already, in this format; else None.
+
+        For an earlier try of the same export, which failed after it.
+        """
+        from airflow_provider_awork.extract.manifest import verify_manifest
+        from airflow_provider_awork.extract.writers import check_format
+
+        destination = self.destination_path(export.folder)
+        try:
+            manifest = verify_manifest(destination)
+        except AworkPublishError as error:
+            self.log.info("No earlier try has published this: %s", error)
+            return None
+        if (manifest["format"], manifest["compression"]) != check_format(self.file_format, self.compression):
+            return None
+        self.log.info("An earlier try published the set: %s", destination)
+        return self._tell(context, export, destination, manifest)
+
+    def _tell(
+        self, context: Context, export: Export, destination: ObjectStoragePath, manifest: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Tell lineage and outlets what is published; give its summary."""
+        from airflow_provider_awork.assets.outlet_events import tell_outlets
+
+        self._lineage = self._lineage_of(export, destination, manifest)
+        summary = summary_of(manifest, str(destination))
         tell_outlets(context, self.outlets, summary)
         return summary
+
+    def _lineage_of(
+        self, export: Export, destination: ObjectStoragePath, manifest: dict[str, Any] | None = None
+    ) -> ExportLineage:
+        from airflow_provider_awork.lineage import ExportLineage
+
+        return ExportLineage(
+            identity=self.hook.identity,
+            list=export.list,
+            model=export.model,
+            destination=destination,
+            manifest=manifest,
+        )
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """
@@ -226,22 +264,6 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
                 "rereads": reader.rereads,
             },
         }
-
-    def published(self, folder: str) -> dict[str, Any] | None:
-        """The summary of a set that lies whole in a folder, in this format; None if there is none."""
-        from airflow_provider_awork.extract.manifest import verify_manifest
-        from airflow_provider_awork.extract.writers import check_format
-
-        destination = self.destination_path(folder)
-        try:
-            manifest = verify_manifest(destination)
-        except AworkPublishError as error:
-            self.log.info("No earlier try has published this: %s", error)
-            return None
-        if (manifest["format"], manifest["compression"]) != check_format(self.file_format, self.compression):
-            return None
-        self.log.info("An earlier try published the set: %s", destination)
-        return summary_of(manifest, str(destination))
 
     def destination_path(self, folder: str = "") -> ObjectStoragePath:
         """The destination, or a folder below it."""
