@@ -11,14 +11,17 @@ import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
+
+import msgspec
 
 from airflow_provider_awork.client.filters import datetime_literal
 from airflow_provider_awork.client.operations import TIME_ENTRIES
 from airflow_provider_awork.client.pages import decode_page
 from airflow_provider_awork.client.paging import instant_key
 from airflow_provider_awork.client.rate_limit import http_date
-from airflow_provider_awork.client.session import Answer, AworkSession, decode_json
+from airflow_provider_awork.client.session import Answer, AworkSession, decode_body, decode_json
 from airflow_provider_awork.exceptions import (
     AworkAssumptionError,
     AworkFilterError,
@@ -76,43 +79,70 @@ class Identity:
         return {name: value for name, value in asdict(self).items() if name not in ("workspace_url", "permissions")}
 
 
+class _Workspace(msgspec.Struct):
+    id: str | None = None
+    name: str | None = None
+    url: str | None = None
+
+
+class _Me(msgspec.Struct):
+    id: str | None = None
+    firstName: str | None = None
+    lastName: str | None = None
+    workspace: _Workspace | None = None
+
+
+class _Permission(msgspec.Struct):
+    feature: str | None = None
+    accessLevels: list[str] | None = None
+
+
+class _Rights(msgspec.Struct):
+    isAdmin: bool | None = None
+    permissions: list[_Permission] | None = None
+
+
+class _UserPermission(msgspec.Struct):
+    userPermission: _Rights | None = None
+
+
 def identity(session: AworkSession) -> Identity:
     """
     Read ``/me`` and ``/me/permissions``.
 
     :raises AworkAuthenticationError: the key is not valid.
     """
-    me = session.get("me", parse=_object)
-    workspace = me.get("workspace") or {}
+    me = session.get("me", parse=partial(decode_body, msgspec.json.Decoder(_Me).decode))
+    workspace = me.workspace or _Workspace()
     permissions = _permissions(session)
     return Identity(
-        workspace_id=workspace.get("id"),
-        workspace_name=workspace.get("name"),
-        user_id=me.get("id"),
-        name=" ".join(filter(None, (me.get("firstName"), me.get("lastName")))) or "without a name",
+        workspace_id=workspace.id,
+        workspace_name=workspace.name,
+        user_id=me.id,
+        name=" ".join(filter(None, (me.firstName, me.lastName))) or "without a name",
         sees_all_entries=None if permissions is None else permissions.allow("project-timetracking", "write"),
-        workspace_url=workspace.get("url"),
+        workspace_url=workspace.url,
         permissions=permissions,
     )
 
 
 def _permissions(session: AworkSession) -> Permissions | None:
     try:
-        answer = session.get("me/permissions", parse=_object)
-    except AworkRequestError as error:
+        answer = msgspec.convert(session.get("me/permissions", parse=decode_json), _UserPermission)
+    except (AworkRequestError, msgspec.ValidationError) as error:
         log.warning("What this key may see is unknown: %s", error)
         return None
-    rights: Mapping[str, Any] = answer.get("userPermission") or {}
-    if "isAdmin" not in rights and "permissions" not in rights:
+    rights = answer.userPermission or _Rights()
+    if rights.isAdmin is None and rights.permissions is None:
         return None
     levels = {
-        str(permission.get("feature")): frozenset(level.lower() for level in permission.get("accessLevels") or ())
-        for permission in rights.get("permissions") or ()
+        each.feature or "": frozenset(level.lower() for level in each.accessLevels or ())
+        for each in rights.permissions or ()
     }
     # awork's document shows a feature's key as ``pmd`` in one place and as ``project-master-data`` in others.
-    if levels and not rights.get("isAdmin") and not any("-" in feature for feature in levels):
+    if levels and not rights.isAdmin and not any("-" in feature for feature in levels):
         return None
-    return Permissions(is_admin=bool(rights.get("isAdmin")), levels=levels)
+    return Permissions(is_admin=bool(rights.isAdmin), levels=levels)
 
 
 def server_time(session: AworkSession) -> datetime:
@@ -215,13 +245,6 @@ def _rows(answer: Answer) -> list[dict[str, Any]]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise AworkTransportError("the answer is no list of objects")
     return rows
-
-
-def _object(answer: Answer) -> dict[str, Any]:
-    value = decode_json(answer)
-    if not isinstance(value, dict):
-        raise AworkTransportError("the answer is no object")
-    return value
 
 
 def explain_refusal(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_awork.client.rate_limit import announced_limits
+from airflow_provider_awork.client.rate_limit import announced_limits, http_date
 from airflow_provider_awork.doctor.report import Finding, failed, ok, warning
 from airflow_provider_awork.doctor.workspace import Workspace
 from airflow_provider_awork.extract.decoding import RowDecoder
@@ -14,6 +15,7 @@ from airflow_provider_awork.extract.model import TIME_ENTRY
 
 PLANS = {1000: "Basic to Professional", 3000: "Enterprise"}
 SHOWN_FIELDS = 5
+SAME_CLOCK = 60  # seconds
 
 
 def identity(workspace: Workspace) -> Finding:
@@ -49,6 +51,15 @@ def rate_limit(workspace: Workspace) -> Finding:
         meaning = "exports ask faster than awork allows, and spend what other clients need"
         return warning(found, meaning, f"requests_per_minute: {max(1, int(minute * 0.9))}")
     return ok(found, f"this connection takes at most {own} a minute")
+
+
+def clock(workspace: Workspace) -> Finding:
+    """awork's clock, which incremental loads go by."""
+    at = http_date(workspace.samples.first.headers.get("date"))
+    if at is None:
+        return warning("no Date header", "incremental loads fail", "nothing; look for a proxy that drops headers")
+    apart = abs((datetime.now(UTC) - at).total_seconds())
+    return ok(f"told, {apart:.0f} s from this machine's", "exports go by awork's clock" if apart > SAME_CLOCK else "")
 
 
 def nulls(workspace: Workspace) -> Finding:

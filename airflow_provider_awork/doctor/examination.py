@@ -44,6 +44,7 @@ CHECKS: Mapping[str, Callable[[Workspace], Finding]] = {
     "Filter on updatedOn": filter_checks.filter_on_updated_on,
     "Order by updatedOn": filter_checks.order_by_updated_on,
     "Rate limit": data_checks.rate_limit,
+    "Clock": data_checks.clock,
     "Nulls": data_checks.nulls,
     "Fields": data_checks.fields,
 }

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_provider_awork.client import surrogates
 from airflow_provider_awork.client.checks import own_second, second_of
@@ -17,6 +17,8 @@ from airflow_provider_awork.doctor.report import Finding, Outcome, failed, ok, w
 from airflow_provider_awork.doctor.samples import NotCheckedError, NotProvenError, Sample
 from airflow_provider_awork.doctor.workspace import Workspace
 from airflow_provider_awork.exceptions import AworkFilterError, AworkRequestError
+
+T = TypeVar("T")
 
 FAR_PAGE = 1_000_000
 NOTHING_TO_SET = "nothing in the connection; ask awork's support"
@@ -151,7 +153,9 @@ def order_by_created_on(workspace: Workspace) -> Finding:
         return failed("refused", "the list cannot be read exactly; exports fail", NOTHING_TO_SET)
     if len(samples.entries) < 2:
         raise NotProvenError("accepted, but there are not two entries")
-    pages = [sample.page for sample in samples.all if sample.page.keys]
+    pages = [sample.page for sample in samples.all if sample.page.rows]
+    if not all(page.keys for page in pages):
+        raise NotCheckedError("entries have no createdOn")
     if all(page.in_order for page in pages) and all(one.keys[-1] <= two.keys[0] for one, two in pairwise(pages)):
         return ok("kept")
     return failed("accepted, but not kept", "the list cannot be read exactly; exports notice and fail", NOTHING_TO_SET)
@@ -185,16 +189,22 @@ def _ties_kept(workspace: Workspace) -> Iterator[bool | None]:
     """Whether the second term counts: for entries with the same ``createdOn``, then for those of the same day."""
     entries = workspace.samples.entries
     zone = workspace.extras.literal_timezone
-    for instant in _commonest(instant_key(entry["createdOn"]) for entry in entries):
+    for instant in _commonest(instant_key(entry["createdOn"]) for entry in entries if entry.get("createdOn")):
         yield _is_reversed(workspace, "createdOn", own_second("createdOn", second_of(instant, "createdOn"), zone=zone))
-    for day in _commonest(str(entry["startDateLocal"])[:10] for entry in entries if entry.get("startDateLocal")):
-        first = date.fromisoformat(day)
-        after = first + timedelta(days=1)
-        within = f"startDateLocal ge {day_literal(first)} and startDateLocal lt {day_literal(after)}"
+    for day in _commonest(day for entry in entries if (day := _day(entry))):
+        after = day + timedelta(days=1)
+        within = f"startDateLocal ge {day_literal(day)} and startDateLocal lt {day_literal(after)}"
         yield _is_reversed(workspace, "startDateLocal", within)
 
 
-def _commonest(values: Iterator[str]) -> list[str]:
+def _day(entry: dict[str, Any]) -> date | None:
+    try:
+        return date.fromisoformat(str(entry.get("startDateLocal"))[:10])
+    except ValueError:
+        return None
+
+
+def _commonest(values: Iterator[T]) -> list[T]:
     """The commonest value, if it comes twice at all."""
     return [value for value, times in Counter(values).most_common(1) if times > 1]
 
@@ -222,7 +232,7 @@ def _is_reversed(workspace: Workspace, field: str, filterby: str) -> bool | None
 
 def _ids_by_value(sample: Sample, field: str) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
-    for row in sample.page.rows:
+    for row, entry_id in zip(sample.page.rows, sample.page.ids, strict=True):
         entry: dict[str, Any] = surrogates.decode(row)
-        groups.setdefault(str(entry.get(field)), []).append(entry["id"])
+        groups.setdefault(str(entry.get(field)), []).append(entry_id)
     return groups

@@ -119,6 +119,8 @@ def test_an_instant_that_is_none_names_its_field(awork: Sandbox) -> None:
         ({"isAdmin": False, "permissions": [{"feature": "pmd", "accessLevels": ["write"]}]}, None),
         ({}, None),
         (None, None),
+        ({"isAdmin": "perhaps", "permissions": 3}, None),
+        ({"isAdmin": False, "permissions": ["project-timetracking"]}, None),
     ],
 )
 def test_what_the_key_may_see(awork: Sandbox, rights: dict[str, Any] | None, sees_all: bool | None) -> None:

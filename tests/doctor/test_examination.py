@@ -273,6 +273,11 @@ BROKEN = {
         rows={"Rate limit": WARNING},
         names=("does not tell", "requests_per_minute (now 900)"),
     ),
+    "no Date header": Broken(
+        rule=on_entries(Headers({"date": None})),
+        rows={"Clock": WARNING},
+        names=("no Date header", "incremental loads fail", "proxy"),
+    ),
     "a smaller budget than the connection's": Broken(
         settings={"rate_limit_per_minute": 500},
         rows={"Rate limit": WARNING},
@@ -333,6 +338,12 @@ def test_the_enterprise_plan_is_recognised(awork: Sandbox) -> None:
     awork.settings.rate_limit_per_minute = 3000
 
     assert "Enterprise" in row(examined(awork), "Rate limit").found
+
+
+def test_another_clock_than_awork_s_is_pointed_out(awork: Sandbox) -> None:
+    awork.faults.add(on_entries(Headers({"date": "Thu, 01 Jan 2026 00:00:00 GMT"})))
+
+    assert row(examined(awork), "Clock").meaning == "exports go by awork's clock"
 
 
 def test_entries_with_the_same_created_on_are_looked_at_first() -> None:
@@ -435,7 +446,7 @@ def test_something_else_than_awork_answers(awork: Sandbox, answer: Fault) -> Non
     unanswered(examined(awork))
 
 
-@pytest.mark.parametrize("body", ["[]", "null", "7", '{"message": 3}'])
+@pytest.mark.parametrize("body", ["[]", "null", "7", '{"message": 3}', '{"workspace": "name"}', '{"id": 7}'])
 def test_an_identity_that_is_none(awork: Sandbox, body: str) -> None:
     awork.faults.add(lambda request, store: Answer(200, body) if request.path == "/me" else None)
 
@@ -466,6 +477,23 @@ def test_entries_that_are_none(awork: Sandbox) -> None:
     awork.faults.add(on_entries(Answer(200, '[{"createdOn": "2026-03-01T08:00:00Z"}]')))
 
     assert "lack id or createdOn" in row(examined(awork), "Entries").found
+
+
+def test_entries_that_lack_what_checks_look_at(awork: Sandbox) -> None:
+    awork.faults.add(on_entries(Answer(200, '[{"id": "1", "startDateLocal": "someday"}, {}]', {"aw-totalitems": "2"})))
+
+    report = examined(awork)
+
+    assert row(report, "Entries").found == "entries have no createdOn"
+    assert row(report, "Order by createdOn").outcome is SKIPPED
+
+
+@pytest.mark.parametrize("day", ["2026-02-30T00:00:00", "someday", ""])
+def test_days_that_are_none_prove_no_order_of_ties(day: str) -> None:
+    with Sandbox(**HEALTHY) as awork:
+        awork.store.add(*(awork.make_entry(startDateLocal=day, createdOn=f"2026-03-0{n}T08:00:00Z") for n in (1, 2, 3)))
+
+        assert rows(examined(awork))["Order of ties"] is UNPROVEN
 
 
 def test_an_entry_that_comes_twice_in_a_page(awork: Sandbox) -> None:
