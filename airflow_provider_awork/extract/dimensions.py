@@ -134,6 +134,22 @@ def list_path(name: str, project_id: str | None = None) -> str:
     return resource.path
 
 
+def comes_whole(path: str) -> bool:
+    """
+    Whether the list at a path below the base URL does not page: awork sends it whole, and ignores filters and orders.
+
+    >>> comes_whole("roles"), comes_whole("projects/1eeda989-becb-4e01-bb25-f34a035d7017/members"), comes_whole("users")
+    (True, True, False)
+    """
+    of_project = re.fullmatch("projects/[^/]+/(.+)", path)
+    place = (None, of_project[1]) if of_project else (path, None)
+    return any(
+        place in ((resource.path, None), (None, resource.project_path))
+        for resource in RESOURCES.values()
+        if not resource.paged
+    )
+
+
 def _column(path: str, kind: str, leaves: Mapping[str, str]) -> Column:
     name = re.sub("[A-Z]", lambda match: "_" + match[0].lower(), path.replace(".", "_"))
     owner = path.removesuffix(".id")

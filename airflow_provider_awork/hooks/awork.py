@@ -509,23 +509,30 @@ class AworkHook(BaseHook):
         """
         Any list endpoint of awork: ``users``, ``projects``, ``companies``, ``typeofwork``, ``teams`` ...
 
-        Complete and in order of ``createdOn`` where the endpoint pages and its rows have ``createdOn``. Endpoints
-        that do not page are read once.
+        Complete and in order of ``createdOn`` where the endpoint pages and its rows have ``createdOn``. Those that
+        awork sends whole (``roles``, ``apiusers``, ``projects/<id>/members`` ...) are read in one request.
 
         :param path: path below the base URL, without a slash at its start.
-        :param filterby: awork expression.
+        :param filterby: awork expression; lists that come whole take none, nor an order.
         :param orderby: an order of one's own. Rows that move between pages meanwhile can then be lost.
         :param params: further query parameters, such as ``{"showArchived": "true"}``.
+        :raises AworkConfigError: a filter or an order for a list that comes whole: awork would ignore it in silence.
         :raises AworkPagingError: the rows need several pages but have no ``createdOn``.
         """
         from airflow_provider_awork.client import surrogates
+        from airflow_provider_awork.extract.dimensions import comes_whole
 
         path = path.strip("/")
-        batches = (
-            self.client.read_list_in_order(path, orderby=orderby, filterby=filterby, params=params)
-            if orderby
-            else self.client.read_list(path, filterby=filterby, params=params)
-        )
+        if comes_whole(path):
+            if filterby or orderby:
+                raise AworkConfigError(
+                    f"filterby, orderby: awork sends {path} whole and would ignore them; leave them out"
+                )
+            batches = iter(self.client.read_whole_list(path, params=params))
+        elif orderby:
+            batches = self.client.read_list_in_order(path, orderby=orderby, filterby=filterby, params=params)
+        else:
+            batches = iter(self.client.read_list(path, filterby=filterby, params=params))
         for rows in batches:
             for row in rows:
                 yield surrogates.decode(row)
@@ -536,7 +543,7 @@ class AworkHook(BaseHook):
         *,
         filterby: str | None = None,
         params: Mapping[str, Any] | None = None,
-        pages: bool = True,
+        whole: bool = False,
         concurrency: int | None = None,
     ) -> RowReader:
         """
@@ -544,11 +551,11 @@ class AworkHook(BaseHook):
 
         Reads who asks (once per hook).
 
-        :param pages: whether it pages; else it is read in one request.
+        :param whole: whether awork sends it whole, so that it is read in one request.
         :param concurrency: requests in flight; None takes the connection's.
         """
         _ = self.identity
-        if not pages:
+        if whole:
             return self.client.read_whole_list(path, params=params)
         return self.client.read_list(path, filterby=filterby, params=params, concurrency=concurrency)
 
@@ -558,12 +565,10 @@ class AworkHook(BaseHook):
 
         :return: None if the key may not read them (an administrator may, and *read* on ``workspace-manage-config``).
         """
-        from airflow_provider_awork.client import surrogates
         from airflow_provider_awork.exceptions import AworkNotFoundError, AworkPermissionError
 
-        rows = self.read_list("apiusers", pages=False)
         try:
-            return frozenset(surrogates.decode(user)["id"] for batch in rows for user in batch)
+            return frozenset(user["id"] for user in self.get_list("apiusers"))
         except (AworkPermissionError, AworkNotFoundError) as error:
             log.warning("Which users are API users is unknown: %s", error)
             return None

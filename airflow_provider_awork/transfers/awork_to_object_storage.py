@@ -311,7 +311,7 @@ class AworkListToObjectStorageOperator(AworkToObjectStorageOperator):
                 path,
                 filterby=self.filterby,
                 params=self._query(resource),
-                pages=resource.paged,
+                whole=not resource.paged,
                 concurrency=self.max_concurrent_requests,
             ),
         )

@@ -154,6 +154,25 @@ def test_lists_of_other_things(hook: AworkHook, path: str) -> None:
     assert len({row["id"] for row in rows}) == len(rows)
 
 
+@pytest.mark.parametrize("path", ["apiusers", "roles", "customfielddefinitions", "projects/{project}/members"])
+def test_lists_that_come_whole_are_one_request(hook: AworkHook, awork: Sandbox, path: str) -> None:
+    path = path.format(project=next(iter(awork.store.texts("projects"))))
+    before = len(awork.requests)
+    rows = list(hook.get_list(path, params={"showArchived": "true"}))
+    assert rows == awork.lists.whole[path]
+    assert len(awork.requests) == before + 1
+
+
+@pytest.mark.parametrize("parameters", [{"filterby": "name eq 'Admin'"}, {"orderby": "name"}])
+def test_what_awork_would_ignore_is_refused(hook: AworkHook, parameters: dict[str, str]) -> None:
+    with pytest.raises(AworkConfigError, match="awork sends roles whole and would ignore them"):
+        list(hook.get_list("roles", **parameters))
+
+
+def test_the_api_users(hook: AworkHook, awork: Sandbox) -> None:
+    assert hook.get_api_user_ids() == {awork.me}
+
+
 def test_a_list_in_an_order_of_ones_own(hook: AworkHook, awork: Sandbox) -> None:
     rows = list(hook.get_list("timeentries", orderby="createdOn desc", filterby="isBillable eq true"))
     expected = (instant_key(entry["createdOn"]) for entry in awork.store.entries() if entry["isBillable"])

@@ -49,6 +49,38 @@ def test_lists(document, reader, path):
     assert errors(document, schema_of(document, path), rows[:150] + rows[-150:]) == []
 
 
+WHOLE_LISTS = ["/roles", "/apiusers", "/absenceregions", "/taskschedules", "/customfielddefinitions"]
+LISTS_OF_PROJECTS = [
+    "/projects/{projectId}/projecttasks", "/projects/{projectId}/projectstatuses", "/projects/{projectId}/tasklists",
+    "/projects/{projectId}/taskstatuses", "/projects/{projectId}/retainers", "/projects/{projectId}/members",
+    "/projects/{projectId}/customfielddefinitions",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/workflows", "/projectroles", *WHOLE_LISTS, *LISTS_OF_PROJECTS])
+def test_lists_beside_the_time_entries(document, reader, path):
+    """Most are in awork's whole document only, which ``AWORK_OPENAPI`` may name."""
+    if path not in document["paths"]:
+        pytest.skip(f"{path} is not in {DOCUMENT}")
+    retainer = reader.awork.lists.rows["retainers"][0]["projectId"]
+    rows = reader.get(path.replace("{projectId}", retainer), pageSize=1000).json()
+
+    assert rows
+    assert errors(document, schema_of(document, path), rows) == []
+
+
+def test_whole_lists_have_no_pages(reader):
+    for path in WHOLE_LISTS:
+        response = reader.get(path, page=2, pageSize=1, showArchived="true")
+        assert response.json() == reader.awork.lists.whole[path[1:]]
+        assert not [name for name in response.headers if name.lower().startswith("aw-")]
+
+
+def test_lists_of_a_project_that_there_is_not(reader):
+    for path in LISTS_OF_PROJECTS:
+        assert reader.get(path.replace("{projectId}", "11111111-2222-4333-8444-555555555555")).status_code == 404
+
+
 @pytest.mark.parametrize("path", ["/me", "/users/me", "/me/permissions", "/timetracking/settings"])
 def test_single_answers(document, reader, path):
     assert errors(document, schema_of(document, path), reader.get(path).json()) == []
