@@ -110,7 +110,7 @@ def datetime_literal(instant: datetime, *, zone: str = "UTC") -> str:
     "datetime'2026-11-01T08:30:00'"
     """
     local = instant.astimezone(ZoneInfo(zone)).replace(microsecond=0)
-    if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():
+    while local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():  # in some zones more than an hour
         earliest = local.replace(minute=0, second=0, fold=0).astimezone(UTC) - timedelta(seconds=1)
         local = earliest.astimezone(ZoneInfo(zone))
     return f"datetime'{local.replace(tzinfo=None).isoformat()}'"

@@ -245,6 +245,24 @@ def test_a_literal_of_an_early_year_has_four_digits() -> None:
     assert datetime_literal(datetime(33, 4, 3, 15, tzinfo=UTC)) == "datetime'0033-04-03T15:00:00'"
 
 
+CLOCKS_GO_BACK = {
+    "Europe/Berlin": datetime(2025, 10, 26, 1, tzinfo=UTC),
+    "America/New_York": datetime(2025, 11, 2, 6, tzinfo=UTC),
+    "Australia/Lord_Howe": datetime(2025, 4, 5, 15, tzinfo=UTC),  # by half an hour
+    "Pacific/Chatham": datetime(2025, 4, 5, 14, tzinfo=UTC),  # at a quarter to
+    "Antarctica/Troll": datetime(2025, 10, 26, 1, tzinfo=UTC),  # by two hours
+    "America/Goose_Bay": datetime(2010, 11, 7, 3, 1, tzinfo=UTC),  # across midnight
+}
+
+
+@given(zone=st.sampled_from([*CLOCKS_GO_BACK, "Asia/Kolkata", "UTC"]), seconds=st.floats(-15_000, 15_000))
+def test_a_literal_is_never_later_than_its_instant_however_it_is_read(zone: str, seconds: float) -> None:
+    instant = CLOCKS_GO_BACK.get(zone, datetime(2025, 1, 1, tzinfo=UTC)) + timedelta(seconds=seconds)
+    clock = datetime.fromisoformat(datetime_literal(instant, zone=zone).removeprefix("datetime'").removesuffix("'"))
+    readings = [clock.replace(tzinfo=ZoneInfo(zone), fold=fold).astimezone(UTC) for fold in (0, 1)]
+    assert all(instant - timedelta(hours=4) < reading <= instant for reading in readings)
+
+
 # -- templates -------------------------------------------------------------------------------------------------------
 
 
