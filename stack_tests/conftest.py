@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from airflow_provider_awork.sandbox import Sandbox
 from stack_tests.rest_api import RestApi
 from stack_tests.stack import AirflowStack
 
+BERLIN = "Europe/Berlin"
+
 
 def pytest_configure() -> None:
     """A time limit from outside ends the tests as Ctrl-C does, fixtures included."""
@@ -21,7 +24,11 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def awork() -> Iterator[Sandbox]:
-    with Sandbox(entries=6000, seed=5, end=pendulum.date(2026, 11, 1)) as sandbox:
+    """A workspace with work of the last fourteen months up to yesterday, also at both ends of that day."""
+    today = pendulum.today(BERLIN)
+    with Sandbox(entries=6000, seed=5, start=today.subtract(months=14).date(), end=today.date()) as sandbox:
+        for start in (today.subtract(days=1), today.subtract(minutes=30)):
+            sandbox.store.add(sandbox.make_entry(started_at=start, timezone=BERLIN))
         yield sandbox
 
 
@@ -33,15 +40,9 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def stack(awork: Sandbox, output: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
-    home = tmp_path_factory.mktemp("airflow")
-    with AirflowStack(home, environment={"STACK_OUTPUT": str(output)}) as stack:
-        stack.api.post(
-            "/api/v2/connections",
-            connection_id="awork_default",
-            conn_type="awork",
-            host=awork.url,
-            password=awork.token,
-        )
+    connection = {"conn_type": "awork", "host": awork.url, "password": awork.token}
+    environment = {"STACK_OUTPUT": str(output), "AIRFLOW_CONN_AWORK_DEFAULT": json.dumps(connection)}
+    with AirflowStack(tmp_path_factory.mktemp("airflow"), environment=environment) as stack:
         yield stack
 
 

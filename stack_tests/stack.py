@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -48,6 +49,8 @@ class AirflowStack:
         }
 
     def __enter__(self) -> Self:
+        with contextlib.closing(sqlite3.connect(self._home / "airflow.db")) as database:
+            database.execute("PRAGMA journal_mode=WAL")  # kept in the file: readers do not wait for writers
         self._keeper = subprocess.Popen(
             [sys.executable, "-m", "stack_tests.keeper", str(self.log)],
             cwd=REPOSITORY,
@@ -61,7 +64,9 @@ class AirflowStack:
             on_failure.callback(self._end)
             self._standalone = psutil.Process(self._start("standalone"))
             with self.explained():
-                wait_for("a healthy Airflow", self._health, lambda health: set(health.values()) == {"healthy"})
+                wait_for(
+                    "a healthy Airflow", self._health, lambda health: set(health.values()) == {"healthy"}, patience=240
+                )
                 self.api.log_in()
             on_failure.pop_all()
         return self
@@ -118,10 +123,10 @@ class AirflowStack:
         """Kill the triggerer with all its processes, as a lost machine would."""
         triggerers = self.processes("triggerer")
         assert triggerers, "no triggerer runs"
-        lost = {child for triggerer in triggerers for child in [triggerer, *triggerer.children(recursive=True)]}
-        for process in lost:
-            process.kill()
-        psutil.wait_procs(lost)
+        for triggerer in triggerers:
+            for process in [triggerer, *triggerer.children(recursive=True)]:
+                process.kill()
+        wait_for("the triggerer's end", lambda: not self.processes("triggerer"))
 
     def start_triggerer(self) -> None:
         """Start another triggerer: standalone starts each component once, and leaves one that died alone."""
@@ -150,6 +155,8 @@ def _settings(home: Path, dags: Path, *, api_port: int, log_ports: tuple[int, in
             "simple_auth_manager_all_admins": True,
             "test_connection": "Enabled",
         },
+        # Patience, as several processes write to one file and the machine may be busy.
+        "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}?timeout=60"},
         "dag_processor": {"parsing_processes": 1, "refresh_interval": 30},
         "logging": {"worker_log_server_port": log_ports[0], "trigger_log_server_port": log_ports[1]},
         "scheduler": {"scheduler_heartbeat_sec": 1},

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_awork.sandbox import Sandbox, Stall
+from stack_tests.exports import assert_only_the_set, exported_ids, names
 from stack_tests.rest_api import RestApi, wait_for
 
 
@@ -22,22 +22,14 @@ def stalling_awork(awork: Sandbox) -> Iterator[Sandbox]:
     awork.faults.clear()
 
 
-def exported_ids(folder: Path) -> list[str]:
-    """Ids of all entries, read as a reader should: by the manifest."""
-    files = json.loads((folder / "_manifest.json").read_text())["files"]
-    return [json.loads(line)["id"] for file in files for line in (folder / file["name"]).read_text().splitlines()]
-
-
-def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()} if folder.exists() else set()
-
-
 def test_export_is_exact(airflow: RestApi, awork: Sandbox, output: Path) -> None:
     run_id = airflow.start_run("export", conf={"folder": "plain"})
     airflow.succeeded("export", run_id)
-    assert sorted(exported_ids(output / "plain")) == sorted(awork.store.ids())
+    assert exported_ids(output / "plain") == sorted(awork.store.ids())
     summary = airflow.xcom("export", run_id, "export")
-    assert (summary["rows"], summary["files"]) == (6000, 6)
+    assert summary["rows"] == awork.store.count()
+    links = airflow.get(f"/api/v2/dags/export/dagRuns/{run_id}/taskInstances/export/links")
+    assert links["extra_links"]["awork"] == "https://studio-größenwahn.awork.com"
 
 
 @pytest.mark.parametrize("old_set", [False, True], ids=["into an empty folder", "over an old set"])
@@ -59,6 +51,5 @@ def test_export_marked_failed_cleans_up(
 
     awork.faults.clear()
     airflow.succeeded("export", airflow.start_run("export", conf={"folder": folder.name}))
-    assert sorted(exported_ids(folder)) == sorted(awork.store.ids())
-    listed = {file["name"] for file in json.loads((folder / "_manifest.json").read_text())["files"]}
-    assert names(folder) == {"_manifest.json", *listed}
+    assert exported_ids(folder) == sorted(awork.store.ids())
+    assert_only_the_set(folder)
