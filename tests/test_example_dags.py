@@ -1,4 +1,4 @@
-"""Each example DAG, run by real Airflow against a local awork; billing has a file of its own."""
+"""Each example DAG, run by real Airflow against a local awork; billing and the report have files of their own."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ def test_all_examples_are_run_here() -> None:
         "awork_hours_per_project",
         "awork_incremental",
         "awork_partitioned",
+        "awork_report",
     }
 
 
