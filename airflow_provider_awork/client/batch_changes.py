@@ -6,6 +6,8 @@ that are not yet as asked and were not changed since they were chosen. So a run 
 finds what was done, finishes the rest and reports the whole. A chunk whose answer is lost is never sent again blindly:
 its entries are read again first.
 
+An entry whose timer runs or is paused is not marked as billed: its time is not known yet, and would never be invoiced.
+
 awork has no conditional writes, so a race remains: what somebody changes between the reading of a chunk and awork's
 handling of it, usually well under a second, is not noticed.
 """
@@ -45,6 +47,7 @@ USERS_REPORTED = 20
 
 NOT_FOUND = "not found"
 CHANGED = "changed since the export"
+RUNNING = "timer runs"
 UNAUTHORIZED = "unauthorized"
 BAD_REQUEST = "bad request"
 UNREPORTED = "unreported"
@@ -182,6 +185,7 @@ class _Run:
         self._client = client
         self._looks_only = looks_only
         self._identity = identity
+        self._value = checked_id(change.value, "value") if isinstance(change.value, str) else change.value
         self._report = BatchReport(change=change)
 
     def over(self, keys: Collection[EntryKey]) -> BatchReport:
@@ -238,16 +242,22 @@ class _Run:
                 self._count_done(state, sent=sent)
             elif state is None:
                 self._report.fail(NOT_FOUND, [entry_id])
+            elif self._bills and state.is_open:
+                self._report.fail(RUNNING, [entry_id])
             elif key.differs_from(state) and not self._change.overwrite_changed:
                 self._report.fail(CHANGED, [entry_id])
             else:
                 left[entry_id] = key
         return left
 
+    @property
+    def _bills(self) -> bool:
+        return self._change.operation == "setIsBilled" and self._value is True
+
     def _is_done(self, state: EntryState | None) -> bool:
         if state is None:
             return self._change.operation == "delete"
-        return state.has(self._change.operation, self._change.value)
+        return state.has(self._change.operation, self._value)
 
     def _count_done(self, state: EntryState | None, *, sent: bool) -> None:
         by = state.updated_by if state else None

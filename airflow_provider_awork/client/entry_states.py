@@ -25,6 +25,7 @@ from airflow_provider_awork.client.time_entries import AworkClient
 from airflow_provider_awork.exceptions import (
     AworkConfigError,
     AworkNotFoundError,
+    AworkPagingError,
     AworkPermissionError,
     AworkTransportError,
 )
@@ -66,6 +67,14 @@ class EntryState(EntryKey, frozen=True, kw_only=True, rename="camel"):
     project_id: str | None = None
     task_id: str | None = None
     user_id: str | None = None
+    duration: int | None = None
+    start_time_utc: str | None = None
+    end_time_utc: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its timer runs or is paused; its duration is then not known yet."""
+        return bool(self.start_time_utc) and not self.end_time_utc and not self.duration
 
     def has(self, operation: str, value: bool | str | None) -> bool:
         """Whether a batch operation would leave the entry as it is. ``setIsBillable`` False also clears *billed*."""
@@ -109,6 +118,11 @@ def _entry_key(entry: str | Mapping[str, Any], name: str) -> EntryKey:
         raise AworkConfigError(
             f"{name}: {entry!r} is neither an id nor a dict with the id of a time entry ({error})"
         ) from None
+    for date in (key.created_on, key.updated_on):
+        try:
+            instant_key(date or "1970-01-01T00:00:00")
+        except AworkPagingError:
+            raise AworkConfigError(f"{name}: {date!r} is not an instant as awork sends it, in {entry!r}") from None
     return msgspec.structs.replace(key, id=checked_id(key.id, name))
 
 

@@ -59,7 +59,7 @@ def read_keys(
     :param folder: existing local folder for the ids and for one data file at a time.
     :param workspace_id: the workspace that the set must be of.
     :param sha256: the digest that the set must have (see :func:`.set_sha256`); None takes the set that is there.
-    :raises AworkConfigError: there is no manifest, or it is of another workspace or of another set.
+    :raises AworkConfigError: there is no manifest, or it is of another list, workspace or set.
     :raises AworkPublishError: a file is missing or holds other bytes than the manifest says.
     :raises AworkMissingExtraError: a library for the format is missing; the message has the line to run.
     """
@@ -98,6 +98,9 @@ def _checked_manifest(
             f"manifest: {destination} holds no {MANIFEST_NAME}, so no complete set of time entries is published there. "
             "Pass the transfer's output or its destination, and let the transfer finish first."
         )
+    listed = str(manifest["source"].get("list"))
+    if not listed.endswith("timeentries"):
+        raise AworkConfigError(f"manifest: {destination} holds awork's list {listed}, not time entries")
     source = manifest["source"].get("workspace_id")
     if source is None or source != workspace_id:
         raise AworkConfigError(

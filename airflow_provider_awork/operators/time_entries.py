@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_awork.base_operator import AworkBaseOperator
-from airflow_provider_awork.exceptions import AworkConfigError, AworkTooLargeError
+from airflow_provider_awork.exceptions import AworkConfigError, AworkStoppedError, AworkTooLargeError
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.run_window import resolve_window
 
@@ -189,6 +189,8 @@ class AworkBatchTimeEntriesOperator(AworkBaseOperator):
     * Entries that were changed since the export are left alone, too, and reported: what is on the invoice is no longer
       what is in awork.
     * Entries that are gone are reported.
+    * Entries whose timer runs or is paused are not marked as billed, and reported: their time is not known yet. Leave
+      them out of the export with ``duration gt 0``.
 
     So a run that was killed half way is simply run again: it finishes the rest and reports the whole. If an answer of
     awork is lost, the chunk is read again before anything else is sent. Whoever changes an entry between the reading of
@@ -218,7 +220,7 @@ class AworkBatchTimeEntriesOperator(AworkBaseOperator):
     :param awork_conn_id: Airflow connection of type ``awork``. (templated)
     :return: the report: ``entries``, ``changed``, ``already`` and ``already_by`` (users), ``to_change`` (of a dry run),
         ``failed`` (counts by kind), ``first_failed`` (ids). If the task fails it is the XCom ``report``.
-    :raises AworkBatchError: entries are not as asked: gone, changed since the export, refused by awork.
+    :raises AworkBatchError: entries are not as asked: gone, changed since the export, running, refused by awork.
     :raises AworkConfigError: a parameter cannot work, or the manifest is missing or of another workspace or set.
     :raises AworkPublishError: files of the manifest are missing or damaged.
     :raises AworkTransportError: awork's answers were lost again and again.
@@ -244,6 +246,7 @@ class AworkBatchTimeEntriesOperator(AworkBaseOperator):
     )
     template_fields_renderers = {"time_entry_ids": "json", "manifest": "json"}
     ui_color = "#e6f4f1"
+    _is_changing = False
 
     def __init__(
         self,
@@ -282,15 +285,19 @@ class AworkBatchTimeEntriesOperator(AworkBaseOperator):
         self._check_parameters()
         change = BatchChange(
             operation=self.operation,
-            value=_flag_in(self.value) if self.operation.startswith("setIs") else self.value,
+            value=_flag_in(self.value) if str(self.operation).startswith("setIs") else self.value,
             chunk_size=self.chunk_size,
             require_all=self.require_all,
             dry_run=self.dry_run_only,
             ignore_not_found=self.ignore_not_found,
             overwrite_changed=self.overwrite_changed,
         )
-        with self._keys() as keys:
-            report = change.run(self.hook.client, keys, identity=self.hook.identity)
+        self._is_changing = True
+        try:
+            with self._keys() as keys:
+                report = change.run(self.hook.client, keys, identity=self.hook.identity)
+        finally:
+            self._is_changing = False
         self.log.info("%s", report)
         for kind, ids in report.failed.items():
             self.log.warning("%s: %s", kind, ", ".join(ids[:LOGGED_IDS]) + (" ..." if len(ids) > LOGGED_IDS else ""))
@@ -301,8 +308,11 @@ class AworkBatchTimeEntriesOperator(AworkBaseOperator):
         return summary
 
     def on_kill(self) -> None:
-        """Let requests that wait fail: what was changed up to here is found by the next run."""
+        """End the run where it stands: the next one finds what was changed up to here."""
         self.hook.close()
+        if self._is_changing:
+            self._is_changing = False  # cleaning up is not to be interrupted
+            raise AworkStoppedError("The task is being stopped: it was marked or cleared, or its worker ends")
 
     def _check_parameters(self) -> None:
         if (self.time_entry_ids is None) == (self.manifest is None):

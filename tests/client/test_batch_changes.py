@@ -51,7 +51,7 @@ def run(
 def unbilled(awork: Sandbox, count: int = 50) -> list[Entry]:
     """Entries to bill, in order of createdOn, with gaps of other entries in between."""
     entries = sorted(awork.store.entries(), key=lambda entry: entry["createdOn"])
-    return [entry for entry in entries if not entry["isBilled"] and "projectId" in entry][:count]
+    return [entry for entry in entries if not entry["isBilled"] and "projectId" in entry and entry["duration"]][:count]
 
 
 def keys_of(entries: Sequence[Entry]) -> list[EntryKey]:
@@ -150,6 +150,15 @@ def test_one_of_both_versions_tells_a_change(awork: Sandbox, known: tuple[str, .
     keys = entry_keys([{"id": each["id"], **{name: each[name] for name in known}} for each in (entry, other)])
     report = run(awork, keys)
     assert (report.changed, report.failed) == (1, {"changed since the export": [entry["id"]]})
+
+
+def test_entries_with_an_open_timer_are_not_billed(awork: Sandbox) -> None:
+    entries = unbilled(awork, 4)
+    running = awork.store.edit(entries[0]["id"], startTimeUtc="08:00:00", endTimeUtc=None, endDateUtc=None, duration=0)
+    of_a_day = awork.store.edit(entries[1]["id"], startTimeUtc=None, endTimeUtc=None, endDateUtc=None, duration=3600)
+    report = run(awork, keys_of([running, of_a_day, *entries[2:]]))
+    assert (report.changed, report.failed) == (3, {"timer runs": [running["id"]]})
+    assert run(awork, keys_of([running]), "setIsBillable", False).failed == {}
 
 
 def test_what_is_gone_is_reported_or_tolerated(awork: Sandbox) -> None:
@@ -310,7 +319,7 @@ def test_a_key_that_dies_on_the_way_stops_at_once_and_the_next_run_finishes(awor
 
 def test_what_awork_refuses_is_reported_by_kind_with_the_first_ids(awork: Sandbox) -> None:
     awork.settings.admin = False
-    entries = [entry for entry in awork.store.entries() if "projectId" in entry and not entry["isBilled"]]
+    entries = unbilled(awork, 150)
     unbillable = ids([entry for entry in entries if not entry["isBillable"]])
     billable = ids([entry for entry in entries if entry["isBillable"]])
     report = run(awork, keys_of(entries))
@@ -369,7 +378,7 @@ def test_operations_that_set_an_id(awork: Sandbox, operation: str, field: str) -
     entries = [entry for entry in unbilled(awork, 60) if field in entry]
     value = entries[0][field]
     so = [entry for entry in entries if entry[field] == value]
-    report = run(awork, keys_of(entries), operation, value.upper())
+    report = run(awork, keys_of(entries), operation, f"{{{value.upper()}}}")
     assert (report.changed, report.already.total()) == (len(entries) - len(so), len(so))
     assert {entry[field] for entry in awork.store.entries() if entry["id"] in ids(entries)} == {value}
     assert run(awork, keys_of(entries), operation, value).already.total() == len(entries)
@@ -431,6 +440,7 @@ def test_parameters_that_cannot_work(parameters: dict[str, Any], said: str) -> N
         ([{"ID": MISSING}], "is neither an id nor a dict with the id"),
         (["abc"], "'abc' is not a GUID"),
         ([{"id": MISSING, "resourceVersion": "x"}], "resourceVersion"),
+        ([{"id": MISSING, "createdOn": "yesterday"}], "'yesterday' is not an instant"),
     ],
 )
 def test_ids_that_are_none(entries: Any, said: str) -> None:

@@ -55,7 +55,7 @@ def publish(
                 "window": None,
                 "filterby": None,
                 "watermark": None,
-                "source": {"workspace_id": WORKSPACE},
+                "source": {"list": "timeentries", "workspace_id": WORKSPACE},
                 "columns": None,
                 "unknown_fields": {},
                 "run": {"finished_at": "2026-11-24T00:00:00+00:00", "seconds": 0, "requests": 1},
@@ -113,10 +113,18 @@ def test_a_set_of_another_workspace_is_refused(
 
 def test_a_set_without_a_workspace_is_refused(destination: ObjectStoragePath, entries: list[dict[str, Any]]) -> None:
     manifest = publish(destination, entries)
-    manifest["source"] = {"workspace_id": None}
+    manifest["source"]["workspace_id"] = None
     (destination / "_manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(AworkConfigError, match="exported from workspace None"):
         read(destination, workspace_id=None)
+
+
+def test_a_set_of_something_else_is_refused(destination: ObjectStoragePath, entries: list[dict[str, Any]]) -> None:
+    manifest = publish(destination, entries)
+    manifest["source"]["list"] = "users"
+    (destination / "_manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(AworkConfigError, match="holds awork's list users, not time entries"):
+        read(destination)
 
 
 def test_a_set_that_was_exported_again_is_refused(

@@ -17,7 +17,7 @@ from tests.airflow_harness import DagResult, connection_in_environment, run_dag
 from tests.storage_emulators import S3Emulator
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
-BACKLOG = "isBillable eq true and isBilled eq false"
+BACKLOG = "isBillable eq true and isBilled eq false and duration gt 0"
 MISSING = "00000000-0000-4000-8000-000000000001"
 
 
@@ -28,7 +28,7 @@ def awork() -> Iterator[Sandbox]:
 
 
 def backlog(awork: Sandbox) -> list[str]:
-    return awork.store.ids(lambda entry: entry["isBillable"] and not entry["isBilled"])
+    return awork.store.ids(lambda entry: entry["isBillable"] and not entry["isBilled"] and entry["duration"] > 0)
 
 
 def billed(awork: Sandbox) -> set[str]:

@@ -36,9 +36,9 @@ def workspace(to_bill: int, others: int) -> Iterator[Sandbox]:
         sandbox.store.delete([entry["id"] for entry in entries])
         step = len(entries) // others
         billable = [number % step != 0 or number // step >= others for number in range(len(entries))]
-        sandbox.store.add(
-            *({**entry, "isBillable": bill, "isBilled": False} for entry, bill in zip(entries, billable, strict=True))
-        )
+        for entry, is_billable in zip(entries, billable, strict=True):
+            entry |= {"isBillable": is_billable, "isBilled": False, "duration": entry["duration"] or 60}
+        sandbox.store.add(*entries)
         with connection_in_environment(sandbox.url, sandbox.token):
             yield sandbox
 
