@@ -82,6 +82,7 @@ def run_dag(
     run_conf: dict[str, Any] | None = None,
     partition_key: str | None = None,
     partition_date: datetime | None = None,
+    asset_events: dict[str, dict[str, Any]] | None = None,
 ) -> DagResult:
     """
     Run a DAG once, to its end.
@@ -93,6 +94,7 @@ def run_dag(
     :param run_conf: the run's ``conf``.
     :param partition_key: the run's partition key (Airflow 3.2+).
     :param partition_date: the run's partition date (Airflow 3.2+; tasks see it from 3.3 on).
+    :param asset_events: the events that started the run: the ``extra`` of one, by the name of its asset.
     """
     logs = prepare_airflow()
     _register(dag)
@@ -101,7 +103,7 @@ def run_dag(
         changes |= {"data_interval_start": data_interval[0], "data_interval_end": data_interval[1]}
     if partition_key is not None or partition_date is not None:
         changes |= {"partition_key": partition_key, "partition_date": partition_date}
-    with logs.recording() as record, _created_with(changes):
+    with logs.recording() as record, _created_with(changes, asset_events or {}):
         run = dag.test(logical_date=logical_date, run_conf=run_conf)
     return _result(run, logs=record.getvalue())
 
@@ -260,7 +262,7 @@ def _continuing(run_id: str) -> Iterator[None]:
 
 
 @contextmanager
-def _created_with(changes: dict[str, Any]) -> Iterator[None]:
+def _created_with(changes: dict[str, Any], asset_events: dict[str, dict[str, Any]]) -> Iterator[None]:
     """Change the run that ``dag.test()`` creates before its tasks see it: it has no parameters for these."""
     from airflow.models import dagrun
 
@@ -270,11 +272,21 @@ def _created_with(changes: dict[str, Any]) -> Iterator[None]:
         run = create(**kwargs)
         for name, value in changes.items():
             setattr(run, name, value)
+        for name, extra in asset_events.items():
+            run.consumed_asset_events.append(_asset_event(name, extra, kwargs["session"]))
         kwargs["session"].commit()
         return run
 
     with mock.patch.object(dagrun, "get_or_create_dagrun", create_and_change):
         yield
+
+
+def _asset_event(name: str, extra: dict[str, Any], session: Any) -> Any:
+    from airflow.models.asset import AssetEvent, AssetModel
+    from sqlalchemy import select
+
+    asset = session.scalars(select(AssetModel).where(AssetModel.name == name)).one()
+    return AssetEvent(asset_id=asset.id, extra=extra)
 
 
 def _result(run: DagRun, *, logs: str) -> DagResult:

@@ -1,4 +1,4 @@
-"""Each example DAG, run by real Airflow against a local awork; billing and the report have files of their own."""
+"""Each example DAG, run by real Airflow against a local awork; billing, the report and those that wait have files of their own."""
 
 from __future__ import annotations
 
@@ -47,6 +47,8 @@ def test_all_examples_are_run_here() -> None:
         "awork_incremental",
         "awork_partitioned",
         "awork_report",
+        "awork_month_close",
+        "awork_on_change",
     }
 
 

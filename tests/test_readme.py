@@ -25,6 +25,7 @@ from airflow_provider_awork.operators.time_entries import (
     AworkUpdateTimeEntryOperator,
 )
 from airflow_provider_awork.sandbox import Headers, Sandbox
+from airflow_provider_awork.sensors.time_entries import AworkTimeEntriesSensor
 from airflow_provider_awork.transfers.awork_to_object_storage import (
     AworkListToObjectStorageOperator,
     AworkTimeEntriesToObjectStorageOperator,
@@ -70,6 +71,21 @@ def test_the_hook_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
         exec(compile(block("AworkHook("), "README.md", "exec"), {})
         month = awork.store.ids(lambda entry: entry.get("startDateLocal", "").startswith("2026-11"))
     assert len(capsys.readouterr().out.splitlines()) >= len(month) > 0
+
+
+def test_the_block_on_waiting_and_reacting() -> None:
+    names: dict[str, Any] = {}
+    exec(compile(block("AssetWatcher("), "README.md", "exec"), names)
+    sensor = names["AworkTimeEntriesSensor"].no_running_timers(task_id="timers_stopped")
+    react = names["react"]
+    with DAG("readme_waiting", schedule=[names["billable"]], start_date=pendulum.datetime(2026, 1, 1)) as dag:
+        sensor.dag = dag
+        sensor >> react.override(task_id="react")()
+    with Sandbox(entries=5, seed=7) as awork, connection_in_environment(awork.url, awork.token):
+        awork.store.delete(awork.store.ids())
+        payload = {"from_trigger": True, "payload": {"changed": 4}}
+        result = run_dag(dag, run_type="asset_triggered", asset_events={"awork_billable": payload})
+    assert (result.xcom("timers_stopped"), result.xcom("react")) == (0, 4)
 
 
 def test_the_block_on_reading_by_manifest_reads_what_was_exported(
@@ -196,6 +212,7 @@ def test_the_table_of_columns_is_the_models() -> None:
         AworkBatchTimeEntriesOperator,
         AworkCreateTimeEntryOperator,
         AworkUpdateTimeEntryOperator,
+        AworkTimeEntriesSensor,
     ],
 )
 def test_every_parameter_is_documented(operator: type) -> None:
