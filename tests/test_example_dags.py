@@ -1,4 +1,4 @@
-"""Each example DAG, run by real Airflow against a local awork; billing, the report and those that wait have files of their own."""
+"""Each example DAG, run by real Airflow against a local awork; some have test files of their own."""
 
 from __future__ import annotations
 
