@@ -91,7 +91,8 @@ def dataset_name(path: ObjectStoragePath) -> tuple[str, str]:
     if store == "file":
         return "file", path.path
     if store == "abfss":
-        return f"abfss://{path.bucket}@{path.fs.account_name}.dfs.core.windows.net", path.key
+        account = path.fs.account_name or path.fs.service_client.account_name  # the latter of a connection string
+        return f"abfss://{path.bucket}@{account}.dfs.core.windows.net", path.key or "/"
     return f"{store}://{path.bucket.rpartition('@')[2]}", path.key or "/"
 
 

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -117,9 +116,19 @@ def test_names_of_datasets(destination: str, dataset: tuple[str, str]) -> None:
     assert dataset_name(ObjectStoragePath(destination)) == dataset
 
 
-def test_azure_s_names_have_the_account() -> None:
-    path = SimpleNamespace(protocol="abfs", bucket="lake", key="awork", fs=SimpleNamespace(account_name="agency"))
-    assert dataset_name(path) == ("abfss://lake@agency.dfs.core.windows.net", "awork")  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "connection",
+    [
+        {"login": "agency", "extra": {"account_key": "a2V5"}},
+        {"extra": {"connection_string": "DefaultEndpointsProtocol=https;AccountName=agency;AccountKey=a2V5"}},
+    ],
+)
+def test_azure_s_names_have_the_account(connection: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("adlfs", reason="the extra azure is not installed")
+    conn_id = f"azure_by_{next(iter(connection))}"  # filesystems are kept by connection id
+    monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps({"conn_type": "wasb", **connection}))
+    path = ObjectStoragePath(f"abfs://{conn_id}@lake/awork")
+    assert dataset_name(path) == ("abfss://lake@agency.dfs.core.windows.net", "awork")
 
 
 def test_an_awork_asset_is_the_dataset_that_an_export_reads() -> None:
