@@ -119,7 +119,7 @@ def test_names_of_datasets(destination: str, dataset: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     "connection",
     [
-        {"login": "agency", "extra": {"account_key": "a2V5"}},
+        {"password": "a2V5", "extra": {"account_name": "agency"}},
         {"extra": {"connection_string": "DefaultEndpointsProtocol=https;AccountName=agency;AccountKey=a2V5"}},
     ],
 )
