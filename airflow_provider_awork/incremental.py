@@ -51,12 +51,10 @@ class IncrementalLoad:
 
     :param window: the changes.
     :param watermark: where to note that they are delivered; None if the window was given, not chosen.
-    :param taken_up: whether an earlier try chose the window, and may have published it.
     """
 
     window: Window
     watermark: Watermark | None = None
-    taken_up: bool = False
 
     @property
     def folder(self) -> str:
@@ -161,9 +159,8 @@ def begin_load(
     if kept.get("of") != fingerprint or not _continues(kept["start"], watermark.at, first):
         kept = {}
     window = _choose_window(hook, watermark.at, lookback, first, kept)
-    taken_up = kept.items() >= window.to_dict().items()
     task_state.set(WINDOW_KEY, {**window.to_dict(), "of": fingerprint})
-    return IncrementalLoad(window=window, watermark=watermark, taken_up=taken_up)
+    return IncrementalLoad(window=window, watermark=watermark)
 
 
 def _continues(start: str | None, watermark: datetime | None, first: str | None) -> bool:

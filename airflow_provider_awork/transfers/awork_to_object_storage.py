@@ -127,7 +127,8 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
         if self.estimate:
             return self._estimate(window)
         export = self._time_entries(window, folder=load.folder if load else "")
-        summary = self.published(context, export) if load and load.taken_up else None
+        # A window that was chosen is over: what an earlier try published of it is more than what is left of it now.
+        summary = self.published(context, export) if load and load.watermark else None
         summary = summary or self.publish(context, export)
         if load:
             load.finish()

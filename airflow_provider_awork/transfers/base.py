@@ -196,7 +196,7 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
         try:
             manifest = verify_manifest(destination)
         except AworkPublishError as error:
-            self.log.info("No earlier try has published this: %s", error)
+            self.log.debug("No earlier try has published this: %s", error)
             return None
         if (manifest["format"], manifest["compression"]) != check_format(self.file_format, self.compression):
             return None
