@@ -168,6 +168,14 @@ class AworkRateLimitError(AworkApiError):
         self.retry_after = retry_after
 
 
+class AworkTokenError(AworkError, AirflowFailException):
+    """OAuth tokens cannot be refreshed; the message says what a person has to do."""
+
+
+class AworkTokenLostError(AworkTokenError):
+    """An exchange of tokens has no known end: the refresh token may be void, and no new one is stored."""
+
+
 class AworkRequestError(AworkApiError, AirflowFailException):
     """A 4xx answer: the request itself is wrong, so the task fails at once."""
 

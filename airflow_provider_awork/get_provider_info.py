@@ -17,10 +17,15 @@ CONNECTION_TYPE: dict[str, Any] = {
     "hook-class-name": "airflow_provider_awork.hooks.awork.AworkHook",
     "hook-name": "awork",
     "ui-field-behaviour": {
-        "hidden-fields": ["login", "port", "schema"],
-        "relabeling": {"password": "API key", "host": "Base URL"},
+        "hidden-fields": ["port", "schema"],
+        "relabeling": {
+            "password": "API key, or OAuth client secret",
+            "login": "OAuth client id",
+            "host": "Base URL",
+        },
         "placeholders": {
             "password": "from awork: Settings > Integrations > API clients",
+            "login": "empty for API keys",
             "host": "https://api.awork.com/api/v1",
         },
     },
@@ -78,6 +83,12 @@ CONNECTION_TYPE: dict[str, Any] = {
             "description": "Go on after a page that lacks entries although more match, instead of failing.",
             "schema": {"type": ["boolean", "null"], "default": False},
         },
+        "token_variable": {
+            "label": "Token Variable",
+            "description": "OAuth instead of an API key: the Airflow Variable that AworkRefreshTokenOperator keeps a "
+            "token pair in. Its name ends in _token.",
+            "schema": {"type": ["string", "null"]},
+        },
     },
 }
 
@@ -90,7 +101,15 @@ PROVIDER_INFO: dict[str, Any] = {
     ],
     "connection-types": [CONNECTION_TYPE],
     "hooks": [{"integration-name": "awork", "python-modules": ["airflow_provider_awork.hooks.awork"]}],
-    "operators": [{"integration-name": "awork", "python-modules": ["airflow_provider_awork.operators.time_entries"]}],
+    "operators": [
+        {
+            "integration-name": "awork",
+            "python-modules": [
+                "airflow_provider_awork.operators.time_entries",
+                "airflow_provider_awork.operators.tokens",
+            ],
+        }
+    ],
     "sensors": [{"integration-name": "awork", "python-modules": ["airflow_provider_awork.sensors.time_entries"]}],
     "triggers": [{"integration-name": "awork", "python-modules": ["airflow_provider_awork.triggers.time_entries"]}],
     "transfers": [

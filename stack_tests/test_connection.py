@@ -25,8 +25,8 @@ def test_the_form_has_our_fields_and_names(airflow: RestApi) -> None:
     (form,) = (form for form in airflow.get("/ui/connections/hook_meta") if form["connection_type"] == "awork")
     assert (form["hook_name"], form["default_conn_name"]) == ("awork", None)
     standard = form["standard_fields"]
-    assert {name for name, field in standard.items() if field and field["hidden"]} == {"login", "port", "url_schema"}
-    assert standard["password"]["title"] == "API key"
+    assert {name for name, field in standard.items() if field and field["hidden"]} == {"port", "url_schema"}
+    assert standard["password"]["title"] == "API key, or OAuth client secret"
     assert standard["host"]["placeholder"] == "https://api.awork.com/api/v1"
     fields = CONNECTION_TYPE["conn-fields"]
     assert list(form["extra_fields"]) == list(fields)

@@ -23,6 +23,7 @@ from airflow_provider_awork.operators.time_entries import (
     AworkTimeEntriesOperator,
     AworkUpdateTimeEntryOperator,
 )
+from airflow_provider_awork.operators.tokens import AworkRefreshTokenOperator
 from airflow_provider_awork.sandbox import Sandbox
 from airflow_provider_awork.transfers.awork_to_object_storage import (
     AworkListToObjectStorageOperator,
@@ -57,6 +58,7 @@ def code_blocks(documented: type) -> list[str]:
         AworkBatchTimeEntriesOperator,
         AworkCreateTimeEntryOperator,
         AworkUpdateTimeEntryOperator,
+        AworkRefreshTokenOperator,
     ],
     ids=lambda each: each.__name__,
 )

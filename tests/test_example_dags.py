@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from unittest import mock
 
 import airflow.sdk
 import duckdb
 import pendulum
 import pytest
+from airflow.models.variable import Variable
 
 from airflow_provider_awork.sandbox import Headers, Sandbox
-from tests.airflow_harness import connection_in_environment, run_dag
+from tests.airflow_harness import connection_in_environment, prepare_airflow, run_dag
 from tests.examples import EXAMPLES, load
 
 BERLIN = "Europe/Berlin"
@@ -49,6 +52,7 @@ def test_all_examples_are_run_here() -> None:
         "awork_report",
         "awork_month_close",
         "awork_on_change",
+        "awork_refresh_token",
     }
 
 
@@ -187,3 +191,20 @@ def test_a_partition_is_a_work_day(awork: Sandbox, tmp_path: Path, monkeypatch: 
         result = run_dag(dag, run_type="scheduled", partition_key=day.to_date_string(), partition_date=at)
         assert result.xcom("export")["rows"] == len(worked_on(awork, day))
         assert (tmp_path / f"work_date={day.to_date_string()}" / "_manifest.json").exists()
+
+
+def test_refresh_token_keeps_the_pair_of_a_person_fresh(awork: Sandbox) -> None:
+    awork.oauth.add_client("warehouse", secret="s3cret")
+    connection = {
+        "conn_type": "awork",
+        "host": awork.url,
+        "login": "warehouse",
+        "password": "s3cret",
+        "extra": {"token_variable": "awork_person_token"},
+    }
+    with mock.patch.dict(os.environ, AIRFLOW_CONN_AWORK_PERSON=json.dumps(connection)):
+        dag = load("awork_refresh_token")
+        prepare_airflow()
+        Variable.set("awork_person_token", json.dumps(awork.oauth.authorise("warehouse")))
+        assert [run_dag(dag).xcom("refresh")["refreshed"] for _ in range(2)] == [True, False]
+        assert run_dag(dag, run_conf={"force": True}).xcom("refresh")["refreshed"]

@@ -155,14 +155,12 @@ def test_web_form_shows_the_standard_fields_as_declared(connection_form: dict[st
     fields = connection_form["standard_fields"]
 
     assert connection_form["hook_name"] == "awork"
-    assert fields["password"]["title"] == "API key"
+    assert fields["password"]["title"] == "API key, or OAuth client secret"
     assert fields["host"]["title"] == "Base URL"
     assert fields["host"]["placeholder"] == "https://api.awork.com/api/v1"
-    assert [name for name in ("login", "port", "url_schema") if fields[name]["hidden"]] == [
-        "login",
-        "port",
-        "url_schema",
-    ]
+    assert fields["login"]["title"] == "OAuth client id"
+    hidden = [name for name in ("login", "port", "url_schema") if fields[name]["hidden"]]
+    assert hidden == ["port", "url_schema"]
 
 
 def test_web_form_shows_every_extra_with_its_label_and_default(connection_form: dict[str, Any]) -> None:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
+import shutil
+import subprocess
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import duckdb
 import pendulum
 import pytest
+import requests
 from airflow.sdk import DAG, Context
 
 from airflow_provider_awork.cli import main
+from airflow_provider_awork.client.config import DEFAULT_BASE_URL as BASE_URL
 from airflow_provider_awork.client.config import ConnectionExtras
+from airflow_provider_awork.client.oauth import parse_pair
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.operators.time_entries import (
     AworkBatchTimeEntriesOperator,
@@ -24,6 +31,7 @@ from airflow_provider_awork.operators.time_entries import (
     AworkTimeEntriesOperator,
     AworkUpdateTimeEntryOperator,
 )
+from airflow_provider_awork.operators.tokens import AworkRefreshTokenOperator
 from airflow_provider_awork.sandbox import Headers, Sandbox
 from airflow_provider_awork.sensors.time_entries import AworkTimeEntriesSensor
 from airflow_provider_awork.transfers.awork_to_object_storage import (
@@ -203,6 +211,37 @@ def test_the_table_of_columns_is_the_models() -> None:
     assert with_columns(README) == README, "run `make docs`"
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
+def test_the_first_token_pair_is_had_and_stored_as_described(tmp_path: Path) -> None:
+    section = README.split("\n## OAuth")[1].split("\n## ")[0]
+    (address,) = re.findall(r"```text\n(https://\S+)\n```", section)
+    (exchange,) = re.findall(r"```shell\n(pair=.*?)```", section, re.DOTALL)
+    redirect_uri = "http://localhost:8400/callback"
+    # What `airflow variables set` gets, without the seconds that Airflow takes to start.
+    airflow = tmp_path / "airflow"
+    airflow.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/arguments\n')
+    airflow.chmod(0o755)
+    with Sandbox(entries=3) as awork:
+        awork.oauth.add_client("warehouse", secret="s3cret")
+        address = address.replace("<id>", "warehouse").replace("<URI>", redirect_uri)
+        agreed = requests.get(address.replace(BASE_URL, awork.url), allow_redirects=False, timeout=10)
+        (code,) = parse_qs(urlsplit(agreed.headers["location"]).query)["code"]
+        environment = {
+            "CLIENT_ID": "warehouse",
+            "CLIENT_SECRET": "s3cret",
+            "CODE": code,
+            "REDIRECT_URI": redirect_uri,
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        }
+        script = exchange.replace(BASE_URL, awork.url)
+        subprocess.run(["bash", "-c", script], env=environment, check=True, timeout=60)
+        command, action, name, pair = (tmp_path / "arguments").read_text().splitlines()
+        assert (command, action, name) == ("variables", "set", "awork_person_token")
+        assert awork.oauth.state_of(parse_pair(pair).access_token) == "valid"
+        again = subprocess.run(["bash", "-c", script], env=environment, check=False, timeout=60, capture_output=True)
+        assert again.returncode != 0, "a used code must not overwrite the Variable"
+
+
 @pytest.mark.parametrize(
     "operator",
     [
@@ -213,6 +252,7 @@ def test_the_table_of_columns_is_the_models() -> None:
         AworkCreateTimeEntryOperator,
         AworkUpdateTimeEntryOperator,
         AworkTimeEntriesSensor,
+        AworkRefreshTokenOperator,
     ],
 )
 def test_every_parameter_is_documented(operator: type) -> None:

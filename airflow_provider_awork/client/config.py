@@ -39,6 +39,8 @@ class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         the safe reading and checked in each run that rests on it.
     :param accept_short_pages: go on after a page that lacks rows although more match, instead of failing. awork had
         such pages in 2023 for entries of deleted users (https://github.com/awork-io/awork/issues/120).
+    :param token_variable: Airflow Variable with an OAuth token pair, instead of an API key. Its name ends in
+        ``_token``, so that Airflow masks the value.
     """
 
     connect_timeout: PositiveSeconds = 10.0
@@ -51,6 +53,7 @@ class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     anchor_on_created_on: bool = True
     literal_timezone: str = "UTC"
     accept_short_pages: bool = False
+    token_variable: str | None = None
 
 
 class AworkConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,11 +63,13 @@ class AworkConfig(msgspec.Struct, frozen=True, kw_only=True):
     :param token: API key or access token; never part of ``repr``.
     :param base_url: scheme, host and path of the API, without a slash at the end.
     :param extras: the typed extras.
+    :param token_hint: where the token comes from, for the error of a request whose token awork does not accept.
     """
 
     token: str
     base_url: str = DEFAULT_BASE_URL
     extras: ConnectionExtras = ConnectionExtras()
+    token_hint: str = ""
 
     def __repr__(self) -> str:
         return f"AworkConfig(token='***', base_url={self.base_url!r})"
@@ -76,7 +81,11 @@ class AworkConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build_config(
-    *, token: str | None, base_url: str | None = None, extras: Mapping[str, Any] | None = None
+    *,
+    token: str | None,
+    base_url: str | None = None,
+    extras: Mapping[str, Any] | None = None,
+    token_hint: str = "",
 ) -> AworkConfig:
     """
     Check the parts of a connection.
@@ -84,10 +93,14 @@ def build_config(
     :param token: API key; required.
     :param base_url: base URL; empty means awork's own.
     :param extras: extras by name, values as JSON types or as strings (connections given as URI have strings only).
+    :param token_hint: where the token comes from.
     :raises AworkConfigError: naming the field, its value and the way out.
     """
     return AworkConfig(
-        token=_checked_token(token), base_url=_checked_base_url(base_url), extras=_checked_extras(extras or {})
+        token=_checked_token(token),
+        base_url=check_base_url(base_url),
+        extras=check_extras(extras or {}),
+        token_hint=token_hint,
     )
 
 
@@ -101,7 +114,12 @@ def _checked_token(token: str | None) -> str:
     return token
 
 
-def _checked_base_url(base_url: str | None) -> str:
+def check_base_url(base_url: str | None) -> str:
+    """
+    The base URL without a slash at its end; awork's own for an empty one.
+
+    :raises AworkConfigError: it is none.
+    """
     if not base_url:
         return DEFAULT_BASE_URL
     url = urlsplit(base_url)
@@ -114,7 +132,12 @@ def _checked_base_url(base_url: str | None) -> str:
     return base_url.rstrip("/")
 
 
-def _checked_extras(raw: Mapping[str, Any]) -> ConnectionExtras:
+def check_extras(raw: Mapping[str, Any]) -> ConnectionExtras:
+    """
+    The typed extras.
+
+    :raises AworkConfigError: naming the extra, its value and the way out.
+    """
     values = {name: _unquoted(name, value) for name, value in raw.items() if value not in (None, "")}
     unknown = sorted(values.keys() - set(ConnectionExtras.__struct_fields__))
     if unknown:
@@ -132,6 +155,10 @@ def _checked_extras(raw: Mapping[str, Any]) -> ConnectionExtras:
         raise AworkConfigError(f"extra 'verify': no such CA bundle: {extras.verify!r}; use true, false or a path")
     if extras.literal_timezone not in available_timezones():
         raise AworkConfigError(f"extra 'literal_timezone': {extras.literal_timezone!r} is not an IANA time zone")
+    if extras.token_variable and not extras.token_variable.lower().endswith("_token"):
+        raise AworkConfigError(
+            f"extra 'token_variable': {extras.token_variable!r} does not end in _token, so Airflow would show its value"
+        )
     return extras
 
 

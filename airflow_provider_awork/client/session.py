@@ -194,7 +194,7 @@ class AworkSession:
             self.limiter.pause(answer.headers, refusals=refusals)
         if 200 <= status < 300:
             return answer
-        raise error_from(answer, method=method, path=path)
+        raise error_from(answer, method=method, path=path, token_hint=self.config.token_hint)
 
     def _exchange(self, method: str, path: str, params: Mapping[str, Any] | None, json: Any) -> tuple[int, Answer]:
         extras = self.config.extras
@@ -250,7 +250,7 @@ def _buffer(size: int) -> mmap.mmap:
     return memory
 
 
-def error_from(answer: Answer, *, method: str, path: str) -> AworkApiError:
+def error_from(answer: Answer, *, method: str, path: str, token_hint: str = "") -> AworkApiError:
     """
     The typed error of an answer that is not 2xx. Source: https://developers.awork.com/error-handling
 
@@ -271,6 +271,9 @@ def error_from(answer: Answer, *, method: str, path: str) -> AworkApiError:
     further: dict[str, Any] = {}
     if error_class is AworkRateLimitError:
         further["retry_after"] = said_wait(answer.headers)
+    details = [str(detail) for detail in _items(error.get("details"))]
+    if error_class is AworkAuthenticationError and token_hint:
+        details.append(token_hint)
     return error_class(
         status=answer.status,
         code=code,
@@ -278,7 +281,7 @@ def error_from(answer: Answer, *, method: str, path: str) -> AworkApiError:
         method=method,
         path=path,
         link=_text(error.get("link")),
-        details=[str(detail) for detail in _items(error.get("details"))],
+        details=details,
         validation_errors=[each for each in _items(error.get("validationErrors")) if isinstance(each, dict)],
         trace_id=_text(error.get("traceId")) or answer.headers.get("trace-id") or answer.headers.get("x-edge-ref"),
         **further,

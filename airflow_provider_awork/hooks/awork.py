@@ -25,10 +25,12 @@ if TYPE_CHECKING:
         TimeEntryChanges,
         TimeEntryReplacement,
     )
+    from airflow_provider_awork.client.oauth import OAuthClient
     from airflow_provider_awork.client.paging import PageReader
     from airflow_provider_awork.client.rows import RowReader
     from airflow_provider_awork.client.time_entries import AworkClient
     from airflow_provider_awork.extract.windows import Window
+    from airflow_provider_awork.hooks.token_store import TokenStore
 
 log = logging.getLogger(__name__)
 
@@ -84,31 +86,27 @@ class AworkHook(BaseHook):
     @cached_property
     def config(self) -> AworkConfig:
         """
-        The connection's settings.
+        The connection's settings, with the API key or, for OAuth, the access token that is stored at first use.
 
         :raises AworkConfigError: a field of the connection has a value that cannot work.
         """
-        from airflow.sdk.log import mask_secret
+        from airflow_provider_awork.hooks.connection import config_of
 
-        from airflow_provider_awork.client.config import build_config
-
-        connection = self.get_connection(self.awork_conn_id)
-        try:
-            for field in ("login", "schema", "port"):
-                if getattr(connection, field):
-                    raise AworkConfigError(
-                        f"{field}: not used; the whole base URL belongs in host, the key in password"
-                    )
-            config = build_config(token=connection.password, base_url=connection.host, extras=connection.extra_dejson)
-        except AworkConfigError as error:
-            raise AworkConfigError(f"Connection {self.awork_conn_id!r}: {error}") from None
-        for secret in config.secrets():
-            mask_secret(secret)
-        return config
+        return config_of(self.get_connection(self.awork_conn_id))
 
     async def aget_config(self) -> AworkConfig:
         """:attr:`config` for code on an event loop, such as triggers."""
         return await in_thread(lambda: self.config)
+
+    def oauth_client(self) -> tuple[OAuthClient, TokenStore]:
+        """
+        The connection's OAuth client, and where its tokens are stored; only for who refreshes them.
+
+        :raises AworkConfigError: the connection does not use OAuth, or a field has a value that cannot work.
+        """
+        from airflow_provider_awork.hooks.connection import oauth_client_of
+
+        return oauth_client_of(self.get_connection(self.awork_conn_id))
 
     @cached_property
     def client(self) -> AworkClient:

@@ -1,0 +1,107 @@
+"""An Airflow connection of type ``awork`` as what the client needs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from airflow_provider_awork.exceptions import AworkConfigError
+from airflow_provider_awork.hooks.token_store import TokenStore
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+    from airflow_provider_awork.client.config import AworkConfig
+    from airflow_provider_awork.client.oauth import OAuthClient
+
+log = logging.getLogger(__name__)
+
+NEEDED_LIFETIME = timedelta(hours=1)
+
+
+def config_of(connection: Connection) -> AworkConfig:
+    """
+    The settings of a connection, with the API key or, where it names a ``token_variable``, the access token in it.
+
+    :raises AworkConfigError: a field of the connection has a value that cannot work.
+    """
+    from airflow_provider_awork.client.config import build_config, check_extras
+
+    token: str | None
+    with _naming(connection):
+        _refuse_unused(connection)
+        variable = check_extras(connection.extra_dejson).token_variable
+        if variable:
+            token, hint = _access_token(connection.conn_id, variable)
+        else:
+            token, hint = connection.password, f"Connection {connection.conn_id!r}: the API key is in its password"
+        config = build_config(token=token, base_url=connection.host, extras=connection.extra_dejson, token_hint=hint)
+    _mask(config.secrets())
+    return config
+
+
+def oauth_client_of(connection: Connection) -> tuple[OAuthClient, TokenStore]:
+    """
+    The OAuth client of a connection, and where its tokens are.
+
+    :raises AworkConfigError: the connection is none with OAuth, or a field has a value that cannot work.
+    """
+    from airflow_provider_awork.client.config import check_base_url, check_extras
+    from airflow_provider_awork.client.oauth import OAuthClient
+
+    with _naming(connection):
+        _refuse_unused(connection)
+        extras = check_extras(connection.extra_dejson)
+        if not extras.token_variable:
+            raise AworkConfigError(
+                "extra 'token_variable': missing, so there is no token to refresh; API keys need none"
+            )
+        if not connection.login:
+            raise AworkConfigError("login: the id of the OAuth client is missing")
+        client = OAuthClient(
+            client_id=connection.login,
+            client_secret=connection.password or None,
+            base_url=check_base_url(connection.host),
+            extras=extras,
+        )
+    return client, TokenStore(extras.token_variable)
+
+
+def _refuse_unused(connection: Connection) -> None:
+    for field in ("schema", "port"):
+        if getattr(connection, field):
+            raise AworkConfigError(f"{field}: not used; the whole base URL belongs in host, the key in password")
+    if connection.login and not connection.extra_dejson.get("token_variable"):
+        raise AworkConfigError(
+            "login: only used with the extra token_variable, as OAuth client id; else leave it empty"
+        )
+
+
+def _access_token(conn_id: str, variable: str) -> tuple[str, str]:
+    """The access token, and what to do when awork does not accept it."""
+    pair = TokenStore(variable).read()
+    lives_until = f"ends at {pair.expires_at:%Y-%m-%d %H:%M} UTC" if pair.expires_at else "ends at an unknown time"
+    writer = f"DAG {pair.refreshed_by!r}" if pair.refreshed_by else "the DAG with AworkRefreshTokenOperator"
+    about = f"Connection {conn_id!r}: the access token in Variable {variable!r} {lives_until}"
+    hint = f"{about}; {writer} refreshes it: see why its last run did not"
+    if pair.expires_at and pair.expires_at - datetime.now(UTC) < NEEDED_LIFETIME:
+        log.warning("%s", hint)
+    return pair.access_token, hint
+
+
+@contextmanager
+def _naming(connection: Connection) -> Iterator[None]:
+    try:
+        yield
+    except AworkConfigError as error:
+        raise AworkConfigError(f"Connection {connection.conn_id!r}: {error}") from None
+
+
+def _mask(secrets: list[str]) -> None:
+    from airflow.sdk.log import mask_secret
+
+    for secret in secrets:
+        mask_secret(secret)
