@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import logging
@@ -221,18 +222,19 @@ class ObjectStore:
         self._call("pipe_file", self._path(name), data, mode="create")
 
     def _call(self, method: str, *arguments: Any, seconds: float | None = None, **options: Any) -> Any:
-        """Call a method of the filesystem; one that takes too long is cancelled where the filesystem can."""
-        from fsspec.asyn import sync  # type: ignore[import-untyped]
-        from fsspec.exceptions import FSTimeoutError  # type: ignore[import-untyped]
-
+        """Call a method of the filesystem; one that takes too long, or that a signal interrupts, is cancelled."""
         filesystem = self._filesystem
         if not filesystem.async_impl:
             return getattr(filesystem, method)(*arguments, **options)
         limit = seconds or _ATTEMPT_SECONDS
+        work = asyncio.wait_for(getattr(filesystem, f"_{method}")(*arguments, **options), limit)
+        result = asyncio.run_coroutine_threadsafe(work, filesystem.loop)
         try:
-            return sync(filesystem.loop, getattr(filesystem, f"_{method}"), *arguments, timeout=limit, **options)
-        except FSTimeoutError:
-            raise TimeoutError(f"the storage did not finish within {limit:.0f} s") from None
+            return result.result()
+        except TimeoutError as error:
+            raise TimeoutError(str(error) or f"the storage did not finish within {limit:.0f} s") from None
+        finally:
+            result.cancel()
 
     def _path(self, name: str) -> str:
         return f"{self._prefix}/{name}"

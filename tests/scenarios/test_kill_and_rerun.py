@@ -9,12 +9,15 @@ import time
 from collections.abc import Callable
 from math import ceil
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from airflow_provider_awork.sandbox import RuleRequest, Sandbox, Stall, Store
 from tests.scenarios.destinations import Destination, export_successfully
 from tests.scenarios.export_process import ExportProcess
+from tests.storage_proxy import Stall as StorageStall
+from tests.storage_proxy import StorageRequest
 
 ROWS_PER_FILE = 20
 
@@ -150,3 +153,29 @@ def test_a_first_run_killed_leaves_no_manifest(
     assert again.wait() == 0, again.log()
     assert len(destination.ids()) == 250
     destination.assert_only_the_set()
+
+
+@pytest.mark.emulator
+def test_stopped_while_an_upload_hangs(awork: Sandbox, s3: Destination, tmp_path: Path) -> None:
+    export_successfully(s3)
+    old = s3.files()
+    change_everything(awork)
+    hanging, go_on = Event(), Event()
+
+    def hang(request: StorageRequest) -> StorageStall | None:
+        if not request.is_upload_of("/part-") or "delete" in request.query:
+            return None
+        hanging.set()
+        return StorageStall(until=go_on)
+
+    stopped = ExportProcess(tmp_path / "log", run_id="run", destination=s3.url)
+    assert s3.emulator is not None
+    with s3.emulator.faults(hang):
+        stopped.go()
+        assert hanging.wait(60), stopped.log()
+        os.kill(stopped.pid, signal.SIGTERM)
+        assert stopped.wait() == 1
+        go_on.set()
+    assert "AworkStoppedError" in stopped.log()
+    assert s3.files() == old
+    s3.assert_only_the_set()
