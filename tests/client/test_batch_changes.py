@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from airflow_provider_awork.client import batch_changes
 from airflow_provider_awork.client.batch_changes import BatchChange, BatchReport
@@ -19,7 +22,7 @@ from airflow_provider_awork.exceptions import (
     AworkTransportError,
     AworkValidationError,
 )
-from airflow_provider_awork.sandbox import Answer, CutBody, Fault, RuleRequest, Sandbox, Store
+from airflow_provider_awork.sandbox import Answer, CutBody, Fault, Html, RuleRequest, Sandbox, Store
 from tests.scenarios.runs import hook_for
 
 MISSING = "00000000-0000-4000-8000-000000000001"
@@ -466,3 +469,69 @@ def test_the_report_is_small(awork: Sandbox) -> None:
     assert (summary["already"], len(summary["already_by"])) == (50, 20)
     assert len(json.dumps(summary)) < 2000
     assert str(report) == "setIsBilled: 110 time entries, 0 changed, 50 as asked before, 60 not found"
+
+
+# -- anything at all ---------------------------------------------------------------------------------------------
+
+FATES = ["to do", "billed by somebody", "edited", "gone", "timer"]
+POST_FAULTS = [None, None, Answer(500), CutBody(after_bytes=2), Answer(429, headers={"ratelimit-reset": "0"}), Html()]
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Sandbox]:
+    with Sandbox(entries=90, seed=11) as sandbox:
+        yield sandbox
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    fates=st.lists(st.sampled_from(FATES), min_size=1, max_size=25),
+    faults=st.lists(st.sampled_from(POST_FAULTS), max_size=8),
+    chunk_size=st.integers(1, 12),
+    plain=st.booleans(),
+)
+def test_whatever_happens_each_entry_is_changed_once_or_told(
+    shared: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    fates: list[str],
+    faults: list[Fault],
+    chunk_size: int,
+    plain: bool,
+) -> None:
+    monkeypatch.setattr(batch_changes, "FIRST_WAIT", 0.0)
+    store, before = shared.store, shared.store.entries()
+    entries = unbilled(shared, len(fates))
+    keys = entry_keys(ids(entries)) if plain else keys_of(entries)
+    by_fate: dict[str, set[str]] = {fate: set() for fate in FATES}
+    for entry, fate in zip(entries, fates, strict=True):
+        by_fate[fate].add(entry["id"])
+        if fate == "gone":
+            store.delete([entry["id"]])
+        elif fate != "to do":
+            timer = {"startTimeUtc": "08:00:00", "endTimeUtc": None, "duration": 0}
+            changes = {"billed by somebody": {"isBilled": True}, "edited": {"note": "other"}, "timer": timer}
+            store.edit(entry["id"], updatedBy="somebody", **changes[fate])
+    unplanned = iter(faults)
+    shared.faults.add(lambda request, _: next(unplanned, None) if request.path.startswith(BATCH) else None)
+    edit = store.edit
+    changes_seen = Changes(shared)
+    try:
+        for _ in range(3):
+            with suppress(AworkTransportError):
+                report = run(shared, keys, chunk_size=chunk_size)
+                break
+        to_change = by_fate["to do"] | (by_fate["edited"] if plain else set())
+        assert sorted(changes_seen.ids) == sorted(to_change)
+        assert report.changed + report.already[shared.me] == len(to_change)
+        assert report.already["somebody"] == len(by_fate["billed by somebody"])
+        expected = {
+            "not found": by_fate["gone"],
+            "timer runs": by_fate["timer"],
+            "changed since the export": by_fate["edited"] - to_change,
+        }
+        assert {kind: set(found) for kind, found in report.failed.items()} == {k: v for k, v in expected.items() if v}
+    finally:
+        store.edit = edit  # type: ignore[method-assign]
+        shared.faults.clear()
+        store.delete(store.ids())
+        store.add(*before)
