@@ -32,6 +32,7 @@ from airflow_provider_awork.sandbox import Answer, Headers, RuleRequest, Sandbox
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 from airflow_provider_awork.version_compat import AirflowSkipException
 from tests.airflow_harness import DagResult, connection_in_environment, data_interval_timetable, run_dag
+from tests.assets.test_outlet_events import events_of
 from tests.scenarios.runs import exported_lines, hook_for
 
 ENTRIES = 120
@@ -252,6 +253,7 @@ def test_a_failure_between_manifest_and_watermark(
     workspace: Workspace,
     load: Callable[..., DagResult],
     monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
     retries: int,
     later: timedelta,
 ) -> None:
@@ -277,6 +279,8 @@ def test_a_failure_between_manifest_and_watermark(
         assert assert_success(result)["destination"].endswith(folder_name(start, end))
         assert result.task("load").try_number == 2
         assert "An earlier try published the set" in result.logs
+        event = events_of("incremental")[f"time entries of {request.node.name}"]
+        assert (event["destination"], event["rows"]) == (result.xcom("load")["destination"], 10)
     else:
         assert result.task("load").state == "failed"
     workspace.pass_time(hours=1)

@@ -22,6 +22,7 @@ import zstandard
 from airflow.sdk import DAG, ObjectStoragePath
 
 import airflow_provider_awork.extract.manifest
+from airflow_provider_awork.client.session import RetryRules
 from airflow_provider_awork.extract.manifest import read_manifest, verify_manifest
 from airflow_provider_awork.extract.model import TIME_ENTRY
 from airflow_provider_awork.sandbox import Sandbox
@@ -266,8 +267,8 @@ def test_a_wrong_key_fails_at_once(awork: Sandbox, destination: str, tmp_path: P
 def test_a_host_that_cannot_be_reached_is_named(
     destination: str, tmp_path: Path, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_awork.client.session.RetryRules.first_wait", 0.01)
-    monkeypatch.setattr("airflow_provider_awork.client.session.RetryRules.longest_wait", 0.01)
+    for name in ("first_wait", "longest_wait"):
+        monkeypatch.setitem(RetryRules.__init__.__kwdefaults__, name, 0.01)
     with connection_in_environment(host, "key"):
         result = export(destination)
     assert result.task("export").state == "failed"
