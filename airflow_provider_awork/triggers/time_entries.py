@@ -301,11 +301,13 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
                     await asyncio.sleep(wait_after(errors, interval=self.poke_interval))
                     continue
                 errors = 0
-                for event in watermark.events:
-                    if event["event_id"] not in told:
-                        self.log.info("%d time entries changed: %s", event["changed"], event)
-                        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
-                        told[event["event_id"]] = time.monotonic()
+                # One a poll: Airflow starts a run with the asset's events up to the one that asked for it, and leaves
+                # those that came before it started to the run after the next event.
+                event = next((event for event in watermark.events if event["event_id"] not in told), None)
+                if event:
+                    self.log.info("%d time entries changed: %s", event["changed"], event)
+                    yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+                    told[event["event_id"]] = time.monotonic()
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Both halves, for this watcher alone, where Airflow does not share streams."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -206,7 +207,7 @@ def test_bad_parameters_show_when_the_dag_is_read(parameters: dict[str, Any], sa
 
 def watched_asset(name: str) -> Asset:
     """An asset that Airflow knows."""
-    asset = Asset(name, uri=f"awork://{name}")
+    asset = Asset(name, uri=f"awork://{name}.awork.com/timeentries")
     with DAG(f"watch_{name}", schedule=[asset], start_date=pendulum.datetime(2026, 1, 1)) as dag:
         from airflow.providers.standard.operators.empty import EmptyOperator
 
@@ -274,6 +275,30 @@ def test_after_a_crash_right_after_telling_the_same_event_comes_once_more(
     assert first == again
     assert (second["changed"], second["since"]) == (1, first["watermark"])
     assert (third["changed"], third["since"]) == (1, second["watermark"])
+
+
+@needs_asset_store
+def test_events_of_before_a_crash_come_one_a_poll(awork: Sandbox) -> None:
+    asset = watched_asset("spaced")
+    ids = awork.store.ids()
+
+    async def crash_and_go_on() -> tuple[list[Any], list[Any], int]:
+        watching = asyncio.create_task(payloads(with_store(watcher(), asset).run(), number=2))
+        await polls(awork, 3)
+        awork.store.edit(ids[0], note="x")
+        await polls(awork, 3)
+        awork.store.edit(ids[1], note="x")
+        told = await watching
+        async with aclosing(with_store(watcher(), asset).run()) as stream:
+            again = [(await anext(stream)).payload]
+            requests = len(awork.requests)
+            again.append((await anext(stream)).payload)
+            return told, again, len(awork.requests) - requests
+
+    with supervisor():
+        told, again, requests_between = asyncio.run(crash_and_go_on())
+    assert again == told
+    assert requests_between > 0
 
 
 @needs_asset_store
