@@ -263,7 +263,8 @@ class PageReader:
     ) -> Generator[list[msgspec.Raw], None, bool]:
         """An empty page, or the rows of an endpoint that have no ``createdOn``."""
         if page.rows:
-            if self.frontier is not None or (page.total or 0) > len(page.rows):
+            more = len(page.rows) >= request.size if page.total is None else page.total > len(page.rows)
+            if self.frontier is not None or more:
                 raise AworkPagingError("rows without createdOn cannot be read in several pages without losing some")
             self.rows = self.expected = len(page.rows)
             yield page.rows

@@ -94,10 +94,6 @@ class AworkHook(BaseHook):
 
         return config_of(self.get_connection(self.awork_conn_id))
 
-    async def aget_config(self) -> AworkConfig:
-        """:attr:`config` for code on an event loop, such as triggers."""
-        return await in_thread(lambda: self.config)
-
     def oauth_client(self) -> tuple[OAuthClient, TokenStore]:
         """
         The connection's OAuth client, and where its tokens are stored; only for who refreshes them.
@@ -124,6 +120,10 @@ class AworkHook(BaseHook):
         :raises AworkConfigError: a field of the connection has a value that cannot work.
         """
         return self.client
+
+    async def aget_conn(self) -> AworkClient:
+        """:meth:`get_conn` for code on an event loop, such as triggers."""
+        return await in_thread(self.get_conn)
 
     def close(self) -> None:
         """Close the connections; requests that wait fail."""

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_awork.base_operator import AworkBaseOperator
-from airflow_provider_awork.exceptions import AworkError, AworkPollError, AworkPollRefusedError
+from airflow_provider_awork.exceptions import (
+    AworkAuthenticationError,
+    AworkError,
+    AworkPollError,
+    AworkPollRefusedError,
+)
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.polling import CountRange, checked_interval, is_transient, wait_after
 from airflow_provider_awork.run_window import resolve_window
@@ -178,7 +183,8 @@ class AworkTimeEntriesSensor(AworkBaseOperator, BaseSensorOperator):
                 return self._poke_once(wanted, window)
             except AworkError as error:
                 errors += 1
-                self._give_up_after(errors, error)
+                if not (isinstance(error, AworkAuthenticationError) and self._has_another_key()):
+                    self._give_up_after(errors, error)
                 self.log.warning("Error %d in a row, asking again: %s", errors, error)
             if self.deferrable:
                 self._defer(wanted, window, errors=errors)
@@ -195,6 +201,11 @@ class AworkTimeEntriesSensor(AworkBaseOperator, BaseSensorOperator):
         if self.deferrable and count not in wanted:
             self._defer(wanted, window)
         return PokeReturnValue(is_done=count in wanted, xcom_value=count)
+
+    def _has_another_key(self) -> bool:
+        """Whether the connection was changed since it was read; a poke may come days later."""
+        refused, self.hook = self.hook, AworkHook(self.awork_conn_id, single_try=True)
+        return self.hook.config != refused.config
 
     def _give_up_after(self, errors: int, error: AworkError) -> None:
         if not is_transient(error):

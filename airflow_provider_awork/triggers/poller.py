@@ -70,7 +70,7 @@ class Poller:
 
     async def _connect(self) -> _SharedHook:
         hook = AworkHook(self._awork_conn_id, single_try=True)
-        key = _key(await hook.aget_config())
+        key = _key((await hook.aget_conn()).config)
         shared = _in_use.setdefault(key, _SharedHook(key, hook))
         shared.users += 1
         return shared

@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable
 from datetime import timedelta
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_awork.client.paging import PageReader, PageRequest, instant_key
+from airflow_provider_awork.client.paging import Page, PageReader, PageRequest, instant_key
 from airflow_provider_awork.exceptions import AworkAssumptionError, AworkPagingError
 from tests.client.changing_server import ChangingServer, assert_exact, read_ids
 
@@ -160,6 +161,19 @@ def test_a_list_that_empties_meanwhile_is_a_failure_not_an_end() -> None:
 
     with pytest.raises(AworkPagingError, match="comes back"):
         read_ids(ChangingServer(spread(20_000), change=empty))
+
+
+@pytest.mark.parametrize(
+    ("total", "size", "whole"), [(2, 1000, True), (None, 1000, True), (3, 1000, False), (None, 2, False)]
+)
+def test_rows_without_created_on_are_read_if_they_are_all_there_is(total: int | None, size: int, whole: bool) -> None:
+    page = Page(rows=[msgspec.Raw(b'{"a":1}'), msgspec.Raw(b'{"a":2}')], ids=[], keys=[], total=total)
+    reader = PageReader(lambda request: page, page_size=size)
+    if whole:
+        assert [row for rows in reader for row in rows] == page.rows
+        return
+    with pytest.raises(AworkPagingError, match="rows without createdOn cannot be read in several pages"):
+        list(reader)
 
 
 def test_an_error_of_one_page_stops_the_reader() -> None:

@@ -381,7 +381,7 @@ def test_the_test_button_works(awork: Sandbox) -> None:
 
 
 async def _config_on_a_loop() -> Any:
-    return await AworkHook("awork_person").aget_config()
+    return (await AworkHook("awork_person").aget_conn()).config
 
 
 def test_triggers_read_it_without_blocking_their_loop(awork: Sandbox) -> None:

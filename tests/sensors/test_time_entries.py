@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -151,6 +152,21 @@ def test_what_was_right_and_becomes_wrong_fails_at_once(awork: Sandbox, mode: di
     result = run(mode, "sensor_becomes_wrong", min_count=1000)
     assert outcome(result) == ("failed", 1)
     assert len(awork.requests) == 2
+
+
+def test_a_key_that_is_replaced_while_it_waits(awork: Sandbox, mode: dict[str, Any]) -> None:
+    environment = pytest.MonkeyPatch()
+
+    def replace(_: Store) -> None:
+        environment.setenv("AIRFLOW_CONN_AWORK_DEFAULT", connection.replace("old-key", awork.token))
+
+    awork.faults.add(change_at(3, set_all_billed))
+    awork.faults.add(lambda request, store: replace(store) or Answer(401) if request.number == 2 else None)
+    with connection_in_environment(awork.url, awork.token, requests_per_minute=500):
+        connection = os.environ["AIRFLOW_CONN_AWORK_DEFAULT"].replace("500", "501")
+        result = run(mode, "sensor_new_key", filterby=UNBILLED, min_count=0, max_count=0)
+    environment.undo()
+    assert (outcome(result), len(awork.requests)) == (("success", 1), 3)
 
 
 @pytest.mark.parametrize("cause", ["timeout", "permanent", "transient"])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -184,3 +187,36 @@ def test_while_the_rate_limit_is_used_up_nobody_asks(awork: Sandbox) -> None:
     refused, *others = awork.requests
     assert len(others) == 2
     assert min(request.started for request in others) - refused.started >= 1
+
+
+IMPORTS_SCRIPT = """
+import asyncio, json, sys, threading
+from airflow_provider_awork.triggers.time_entries import AworkTimeEntriesEventTrigger, AworkTimeEntriesTrigger
+
+on_the_loop = set()
+
+def record(event, arguments):
+    if event == "import" and threading.current_thread() is threading.main_thread():
+        on_the_loop.add(arguments[0])
+
+async def first(events):
+    async for event in events:
+        return event.payload
+
+async def run():
+    sys.addaudithook(record)
+    await first(AworkTimeEntriesTrigger(poke_interval=0.1).run())
+    await first(AworkTimeEntriesEventTrigger(poke_interval=0.1, initial_watermark="2020-01-01T00:00:00Z").run())
+
+asyncio.run(run())
+print(json.dumps([sorted(on_the_loop), "requests" in sys.modules]))
+"""
+
+
+def test_what_a_trigger_needs_is_not_imported_on_the_event_loop(awork: Sandbox) -> None:
+    command = [sys.executable, "-c", IMPORTS_SCRIPT]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    imported, asked = json.loads(run.stdout.splitlines()[-1])
+    assert asked
+    heavy = {"airflow_provider_awork", "airflow", "requests", "urllib3", "tenacity", "msgspec"}
+    assert [name for name in imported if name.partition(".")[0] in heavy] == []
