@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import sys
 from collections import Counter
@@ -72,6 +73,8 @@ def run_doctor(conn_id: str, json_file: str | None = None) -> int:
     :return: 0 if the guarantees of exports hold, else 1.
     """
     output = sys.stdout
+    if isinstance(output, io.TextIOWrapper):
+        output.reconfigure(errors="replace")  # a terminal that has no ö is no reason to fail
     # Airflow logs to standard output, also while it is imported.
     with contextlib.redirect_stdout(sys.stderr):
         report = _examined(conn_id)
@@ -112,7 +115,7 @@ def _examined(conn_id: str) -> Report:
 def _json(report: Report) -> str:
     import json
 
-    return json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(report.to_dict(), indent=2) + "\n"
 
 
 def _write(file: str, text: str) -> None:

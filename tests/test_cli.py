@@ -90,9 +90,10 @@ def test_the_command_takes_a_connection_of_the_database(awork: Sandbox) -> None:
     stored = Connection(conn_id="awork_stored", conn_type="awork", host=awork.url, password=KEY)
     with create_session() as session:
         session.add(stored)
-    run = in_new_process("airflow_provider_awork", "doctor", "--conn-id", "awork_stored")
+    run = in_new_process("airflow_provider_awork", "doctor", "--conn-id", "awork_stored", PYTHONIOENCODING="ascii")
 
     assert run.returncode == 0, run.stderr
+    assert "Studio Gr??enwahn" in run.stdout
     assert f"Connection awork_stored at {awork.url}" in run.stdout
     assert "The guarantees of exports hold: 18 ok." in run.stdout
     assert_no_key(run.stdout, run.stderr)

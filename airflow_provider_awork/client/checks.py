@@ -13,10 +13,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from airflow_provider_awork.client.filters import datetime_literal
+from airflow_provider_awork.client.filters import datetime_literal, is_repeated
 from airflow_provider_awork.client.operations import TIME_ENTRIES
 from airflow_provider_awork.client.pages import decode_page
 from airflow_provider_awork.client.paging import instant_key
@@ -180,8 +181,12 @@ def own_second(field: str, second: datetime, *, zone: str) -> str:
     :param second: aware.
     :param zone: IANA zone in which literals are read.
     """
-    start, end = (datetime_literal(each, zone=zone) for each in (second, second + timedelta(seconds=1)))
+    start, end = (datetime_literal(each, zone=zone) for each in _bounds(second))
     return f"{field} ge {start} and {field} lt {end}"
+
+
+def _bounds(second: datetime) -> tuple[datetime, datetime]:
+    return second, second + timedelta(seconds=1)
 
 
 def second_of(instant: object, field: str) -> datetime:
@@ -214,14 +219,14 @@ def check_literals(session: AworkSession, *, zone: str, field: str = "createdOn"
     :raises AworkFilterError: awork does not filter on the field.
     :raises AworkPagingError: the newest entries change too fast to tell.
     """
-    probe = newest_entry(session, field=field)
+    probe = _newest_expressible(session, zone=zone, field=field)
     for _ in range(PROBES):
         if probe is None:
             return None
         found = _first(session, field, {"filterby": own_second(field, probe.second, zone=zone)})
         if found and found.second == probe.second:
             return probe
-        again = newest_entry(session, field=field)
+        again = _newest_expressible(session, zone=zone, field=field)
         # Another entry may happen to lie where the literals were read wrongly.
         if found or again == probe:
             raise AworkAssumptionError(
@@ -230,6 +235,15 @@ def check_literals(session: AworkSession, *, zone: str, field: str = "createdOn"
             )
         probe = again
     raise AworkPagingError(f"the newest entries change faster than their {field} can be asked for; try again")
+
+
+def _newest_expressible(session: AworkSession, *, zone: str, field: str) -> Probe | None:
+    """The newest entry, or one of the day before if literals cannot tell its second: the hour that a zone has twice."""
+    probe = newest_entry(session, field=field)
+    if probe is None or not any(is_repeated(each.astimezone(ZoneInfo(zone))) for each in _bounds(probe.second)):
+        return probe
+    before = f"createdOn lt {datetime_literal(probe.second - timedelta(days=1), zone=zone)}"
+    return _first(session, field, {"orderby": "createdOn desc", "filterby": before})
 
 
 def _first(session: AworkSession, field: str, query: Mapping[str, str]) -> Probe | None:

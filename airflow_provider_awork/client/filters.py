@@ -98,6 +98,11 @@ def day_literal(day: date) -> str:
     return f"datetime'{day.year:04}-{day.month:02}-{day.day:02}T00:00'"
 
 
+def is_repeated(local: datetime) -> bool:
+    """Whether the zone's clock shows this time twice, at the end of summer time, so that a literal does not tell it."""
+    return local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+
+
 def datetime_literal(instant: datetime, *, zone: str = "UTC") -> str:
     """
     An instant as awork's literal, which carries neither zone nor fraction.
@@ -110,7 +115,7 @@ def datetime_literal(instant: datetime, *, zone: str = "UTC") -> str:
     "datetime'2026-11-01T08:30:00'"
     """
     local = instant.astimezone(ZoneInfo(zone)).replace(microsecond=0)
-    while local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():  # in some zones more than an hour
+    while is_repeated(local):  # in some zones more than an hour
         earliest = local.replace(minute=0, second=0, fold=0).astimezone(UTC) - timedelta(seconds=1)
         local = earliest.astimezone(ZoneInfo(zone))
     return f"datetime'{local.replace(tzinfo=None).isoformat()}'"

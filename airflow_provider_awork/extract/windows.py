@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import pendulum
 
-from airflow_provider_awork.client.filters import check_balanced, datetime_literal, day_literal
+from airflow_provider_awork.client.filters import check_balanced, datetime_literal, day_literal, is_repeated
 from airflow_provider_awork.exceptions import AworkConfigError
 
 INSTANT_FIELDS = ("createdOn", "updatedOn")
@@ -195,13 +195,9 @@ def before_repeated_hour(instant: datetime, literal_timezone: str) -> datetime:
     '2026-10-24T23:30:00+00:00'
     """
     zone = ZoneInfo(literal_timezone)
-    while _is_repeated(instant.astimezone(zone)):
+    while is_repeated(instant.astimezone(zone)):
         instant -= timedelta(hours=1)
     return instant
-
-
-def _is_repeated(local: datetime) -> bool:
-    return local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
 
 
 def _to_day(name: str, bound: Bound, zone: tzinfo | None) -> date:
@@ -273,7 +269,7 @@ def _literal(bound: date | datetime, zone: ZoneInfo) -> str:
     if not isinstance(bound, datetime):
         return day_literal(bound)
     local = bound.astimezone(zone)
-    if _is_repeated(local):
+    if is_repeated(local):
         raise AworkConfigError(
             f"window: {_plain(bound)} is {local:%Y-%m-%d %H:%M:%S} in {zone} (extra literal_timezone), a time that the "
             "change from summer time gives twice; move the bound out of that hour"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -49,6 +50,23 @@ def test_literals_that_are_read_in_another_zone(awork: Sandbox, field: str, zone
     with pytest.raises(AworkAssumptionError, match=f"{field}.*literal_timezone"):
         checks.check_literals(session_for(awork), zone="UTC", field=field)
     assert checks.check_literals(session_for(awork), zone=zone, field=field)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("minutes", [-1, 0, 30, 59, 60, 119])
+def test_a_newest_entry_of_the_hour_that_the_zone_has_twice_is_not_asked_for(field: str, minutes: int) -> None:
+    newest = datetime(2025, 10, 26, 0, 0, 59, tzinfo=UTC) + timedelta(minutes=minutes)
+    instants = (newest - timedelta(days=2), newest - timedelta(minutes=1), newest)
+    with Sandbox(literal_timezone="Europe/Berlin") as awork:
+        awork.store.add(*(awork.make_entry(createdOn=text, updatedOn=text) for text in map(utc_text, instants)))
+
+        assert checks.check_literals(session_for(awork), zone="Europe/Berlin", field=field)
+        with pytest.raises(AworkAssumptionError):
+            checks.check_literals(session_for(awork), zone="America/New_York", field=field)
+
+
+def utc_text(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
 
 
 @pytest.mark.parametrize("field", FIELDS)
