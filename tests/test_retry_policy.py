@@ -6,12 +6,14 @@ import itertools
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import pendulum
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, BaseOperator
 
+from airflow_provider_awork.base_operator import AworkBaseOperator
 from airflow_provider_awork.client import session
 from airflow_provider_awork.exceptions import (
     AworkConfigError,
@@ -20,9 +22,11 @@ from airflow_provider_awork.exceptions import (
     AworkRateLimitError,
     AworkTransportError,
 )
+from airflow_provider_awork.get_provider_info import get_provider_info
 from airflow_provider_awork.operators.time_entries import AworkTimeEntriesOperator
 from airflow_provider_awork.retry_policy import AworkRetryPolicy
 from airflow_provider_awork.sandbox import Answer, Sandbox
+from airflow_provider_awork.sensors.time_entries import AworkTimeEntriesSensor
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 from airflow_provider_awork.version_compat import HAS_RETRY_POLICIES
 from tests.airflow_harness import DagResult, connection_in_environment, run_dag
@@ -128,10 +132,28 @@ def test_another_policy_takes_its_place() -> None:
 
 @pytest.mark.parametrize(
     ("operator", "parameters"),
-    [(AworkTimeEntriesOperator, {}), (AworkTimeEntriesToObjectStorageOperator, {"destination": "file:///tmp/x"})],
+    [
+        (AworkTimeEntriesOperator, {}),
+        (AworkTimeEntriesToObjectStorageOperator, {"destination": "file:///tmp/x"}),
+        (AworkTimeEntriesSensor, {}),
+    ],
 )
-def test_every_operator_has_it(operator: type, parameters: dict[str, Any]) -> None:
+def test_it_is_there_by_default(operator: Any, parameters: dict[str, Any]) -> None:
     assert isinstance(operator(task_id="task", **parameters).retry_policy, AworkRetryPolicy)
-    with DAG("retry_every", schedule=None, start_date=START):
-        mapped = operator.partial(task_id="mapped", **parameters).expand(filterby=["isBilled eq true"])  # type: ignore[attr-defined]
+    with DAG("retry_default", schedule=None, start_date=START):
+        mapped = operator.partial(task_id="mapped", **parameters).expand(filterby=["isBilled eq true"])
     assert isinstance(mapped.retry_policy, AworkRetryPolicy)
+
+
+def test_every_operator_and_sensor_inherits_it() -> None:
+    info = get_provider_info()
+    listed = [module for kind in ("operators", "sensors") for each in info[kind] for module in each["python-modules"]]
+    listed += [each["python-module"] for each in info["transfers"]]
+    classes = {
+        member
+        for module in map(import_module, listed)
+        for member in vars(module).values()
+        if isinstance(member, type) and issubclass(member, BaseOperator) and member.__module__ in listed
+    }
+    assert len(classes) >= 8
+    assert [each for each in classes if not issubclass(each, AworkBaseOperator)] == []

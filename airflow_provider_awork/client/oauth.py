@@ -175,7 +175,7 @@ def _new_pair(protocol: Any, answer: Answer, old: TokenPair) -> TokenPair:
             refreshed_at=now,
         )
         return parse_pair(pair.to_json())
-    except (OAuth2Error, AworkConfigError, ValueError, TypeError, OverflowError) as error:
+    except (OAuth2Error, AworkConfigError, ValueError, TypeError, AttributeError, OverflowError) as error:
         # Not the error's text: it may quote the body.
         kind = answer.headers.get("content-type", "no content type")
         raise AworkTokenLostError(

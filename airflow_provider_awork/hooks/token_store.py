@@ -10,12 +10,11 @@ import tenacity
 from airflow_provider_awork.exceptions import AworkConfigError, AworkError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow_provider_awork.client.oauth import TokenPair
 
 log = logging.getLogger(__name__)
 
+FIRST_WAIT = 2.0  # seconds; doubles from try to try
 DESCRIPTION = "awork's OAuth tokens; AworkRefreshTokenOperator is the only one to write them"
 
 
@@ -69,7 +68,7 @@ class TokenStore:
                 "somebody else writes it. Leave it only in Airflow's own database, with one writer"
             )
 
-    def write_patiently(self, pair: TokenPair, *, sleep: Callable[[float], None] = tenacity.nap.sleep) -> None:
+    def write_patiently(self, pair: TokenPair) -> None:
         """
         Write a pair that exists nowhere else: for about a minute, whatever goes wrong.
 
@@ -77,9 +76,8 @@ class TokenStore:
         """
         attempts = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(6),
-            wait=tenacity.wait_exponential(multiplier=1, max=30),
+            wait=tenacity.wait_exponential(multiplier=FIRST_WAIT),
             before_sleep=tenacity.before_sleep_log(log, logging.WARNING),
-            sleep=sleep,
         )
         try:
             attempts(self.write, pair)
