@@ -34,6 +34,7 @@ from airflow_provider_awork.version_compat import AirflowSkipException
 from tests.airflow_harness import DagResult, connection_in_environment, data_interval_timetable, run_dag
 from tests.assets.test_outlet_events import events_of
 from tests.scenarios.runs import exported_lines, hook_for
+from tests.storage_emulators import S3Emulator
 
 ENTRIES = 120
 LOOKBACK = timedelta(minutes=5)
@@ -365,6 +366,35 @@ def test_the_clock_has_to_be_told(workspace: Workspace, load: Callable[..., DagR
     result = load()
     assert result.task("load").state == "failed"
     assert "no Date header" in result.logs
+
+
+@pytest.mark.emulator
+@with_state_stores
+def test_changes_in_s3(
+    workspace: Workspace,
+    load: Callable[..., DagResult],
+    s3_emulator: S3Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    destination = f"{s3_emulator.create_bucket('incremental')}/changes"
+    end = workspace.now - LOOKBACK
+    finish = IncrementalLoad.finish
+
+    def killed(_: IncrementalLoad) -> None:
+        monkeypatch.setattr(IncrementalLoad, "finish", finish)
+        raise MemoryError("killed")
+
+    monkeypatch.setattr(IncrementalLoad, "finish", killed)
+    result = load(destination=destination, retries=1)
+    summary = assert_success(result)
+    assert "An earlier try published the set" in result.logs
+    assert summary["destination"] == f"{destination}/{folder_name(None, end)}"
+    workspace.pass_time(hours=1)
+    workspace.edit(3, at=workspace.now - LOOKBACK * 2)
+    assert assert_success(load(destination=f"{destination}/"))["rows"] == 1
+    manifests = [key for key in s3_emulator.keys("incremental") if key.endswith("_manifest.json")]
+    names = [folder_name(None, end), folder_name(end, workspace.now - LOOKBACK)]
+    assert sorted(manifests) == sorted(f"changes/{name}/_manifest.json" for name in names)
 
 
 # -- without state stores, or with a window of one's own ---------------------------------------------------------

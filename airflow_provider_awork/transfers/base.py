@@ -195,7 +195,7 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
         destination = self.destination_path(export.folder)
         try:
             manifest = verify_manifest(destination)
-        except AworkPublishError as error:
+        except (AworkPublishError, PermissionError) as error:  # publishing explains what is in the way
             self.log.debug("No earlier try has published this: %s", error)
             return None
         if (manifest["format"], manifest["compression"]) != check_format(self.file_format, self.compression):
