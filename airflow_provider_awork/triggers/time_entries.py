@@ -124,9 +124,10 @@ class AworkTimeEntriesTrigger(BaseTrigger):
         wanted = CountRange.of(min_count=self.min_count, max_count=self.max_count)
         checked_interval(self.poke_interval)
         errors = self.errors
+        count: int | None = None
         while await self._sleep(wait_after(errors, interval=self.poke_interval)):
             try:
-                count = await poller.ask(self._count)
+                before, count = count, await poller.ask(self._count)
             except AworkError as error:
                 errors += 1
                 if not is_transient(error) or (self.tolerated_errors is not None and errors > self.tolerated_errors):
@@ -134,7 +135,8 @@ class AworkTimeEntriesTrigger(BaseTrigger):
                 self.log.warning("Error %d in a row, asking again: %s", errors, error)
                 continue
             errors = 0
-            self.log.info("%d time entries match, waiting for %s", count, wanted)
+            if count != before:
+                self.log.info("%d time entries match, waiting for %s", count, wanted)
             if count in wanted:
                 return {"status": "success", "count": count}
         return {"status": "timeout"}
