@@ -150,12 +150,12 @@ def test_triggers_with_other_keys_do_not_share(awork: Sandbox) -> None:
 
 
 def test_nothing_blocks_the_event_loop(awork: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
-    """asyncio's debug mode names what runs longer than half a second; every answer takes twice as long."""
-    awork.settings.latency = 1.0
+    """asyncio's debug mode names what runs longer than two seconds; an answer takes longer still."""
+    awork.settings.latency = 3.0
 
     async def watched() -> list[Any]:
         loop = asyncio.get_running_loop()
-        loop.slow_callback_duration = 0.5
+        loop.slow_callback_duration = 2.0
         return await payloads(trigger(min_count=1).run())
 
     with caplog.at_level(logging.WARNING, logger="asyncio"):
