@@ -6,6 +6,8 @@ import json
 import os
 import secrets
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 BUNDLE_NAME = "tests"
@@ -20,6 +22,25 @@ def isolate() -> None:
     for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
         del os.environ[name]
     os.environ.update(_airflow_settings())
+
+
+@contextmanager
+def environment_variables(values: Mapping[str, str]) -> Iterator[None]:
+    """
+    Set environment variables, and put back these alone at the end.
+
+    ``mock.patch.dict`` puts the whole environment back, and takes away what a fixture has set meanwhile.
+    """
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _airflow_settings() -> dict[str, str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -22,7 +21,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from tests.airflow_environment import BUNDLE_NAME
+from tests.airflow_environment import BUNDLE_NAME, environment_variables
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -157,7 +156,7 @@ def connection_in_environment(
     :param extras: extras of the connection by name.
     """
     connection = {"conn_type": "awork", "host": base_url, "password": token, "extra": extras}
-    with mock.patch.dict(os.environ, {f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(connection)}):
+    with environment_variables({f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(connection)}):
         yield
 
 

@@ -21,12 +21,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from unittest import mock
 from urllib.parse import quote
 
 import requests
 import tenacity
 
+from tests.airflow_environment import environment_variables
 from tests.storage_proxy import PROXY_HOST, Refusal, Rule, StorageProxy, StorageRequest, run_storage_proxy
 
 AZURITE = Path(__file__).parents[1] / ".azurite/node_modules/.bin/azurite-blob"
@@ -123,7 +123,7 @@ def run_s3_emulator(*, conn_id: str = "s3_emulator") -> Iterator[S3Emulator]:
                 password=_CREDENTIALS["aws_secret_access_key"],
                 extra={"endpoint_url": proxy.url, "region_name": _REGION},
             )
-            with mock.patch.dict(os.environ, environment):
+            with environment_variables(environment):
                 yield S3Emulator(
                     endpoint_url=f"http://{host}:{port}", proxy=proxy, conn_id=conn_id, environment=environment
                 )
@@ -190,7 +190,7 @@ def run_gcs_emulator(*, conn_id: str = "gcs_emulator") -> Iterator[GCSEmulator]:
                 # Else gcsfs asks by gRPC for hierarchical buckets, which the emulator lacks: a minute each time.
                 "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
             }
-            with mock.patch.dict(os.environ, environment):
+            with environment_variables(environment):
                 yield GCSEmulator(endpoint_url=endpoint_url, proxy=proxy, conn_id=conn_id, environment=environment)
     finally:
         server.stop()
@@ -281,7 +281,7 @@ def run_azure_emulator(*, conn_id: str = "azure_emulator") -> Iterator[AzureEmul
 
     with _azurite(port, key), run_storage_proxy(port) as proxy:
         environment = _connection(conn_id, conn_type="wasb", extra={"connection_string": connection_string(proxy.port)})
-        with mock.patch.dict(os.environ, environment):
+        with environment_variables(environment):
             yield AzureEmulator(
                 connection_string=connection_string(port), proxy=proxy, conn_id=conn_id, environment=environment
             )

@@ -61,23 +61,21 @@ def local(tmp_path: Path) -> Destination:
 
 
 @pytest.fixture
-def s3(s3_root: str, s3_emulator: S3Emulator, monkeypatch: pytest.MonkeyPatch) -> Destination:
-    return _new_prefix(s3_root, s3_emulator, monkeypatch)
+def s3(s3_root: str, s3_emulator: S3Emulator) -> Destination:
+    return _new_prefix(s3_root, s3_emulator)
 
 
 @pytest.fixture
-def gcs(gcs_root: str, gcs_emulator: GCSEmulator, monkeypatch: pytest.MonkeyPatch) -> Destination:
-    return _new_prefix(gcs_root, gcs_emulator, monkeypatch)
+def gcs(gcs_root: str, gcs_emulator: GCSEmulator) -> Destination:
+    return _new_prefix(gcs_root, gcs_emulator)
 
 
 @pytest.fixture
-def azure(azure_root: str, azure_emulator: AzureEmulator, monkeypatch: pytest.MonkeyPatch) -> Destination:
-    return _new_prefix(azure_root, azure_emulator, monkeypatch)
+def azure(azure_root: str, azure_emulator: AzureEmulator) -> Destination:
+    return _new_prefix(azure_root, azure_emulator)
 
 
-def _new_prefix(root: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Destination:
-    for name, value in emulator.environment.items():  # another fixture's restored environment may lack them
-        monkeypatch.setenv(name, value)
+def _new_prefix(root: str, emulator: Emulator) -> Destination:
     return Destination(url=f"{root}/{uuid.uuid4().hex}/day=1", emulator=emulator, bucket=BUCKET)
 
 
