@@ -34,7 +34,7 @@ class RestApi:
 
     def request(self, method: str, path: str, **arguments: Any) -> Any:
         """Give the JSON of an answer; one that is not 2xx raises with its body."""
-        answer = self._session.request(method, self.url + path, timeout=30, **arguments)
+        answer = self._session.request(method, self.url + path, timeout=PATIENCE, **arguments)
         if not answer.ok:
             raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text[:2000]}", response=answer)
         return answer.json() if answer.content else None

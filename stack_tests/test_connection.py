@@ -24,10 +24,12 @@ def press_test(airflow: RestApi, **connection: Any) -> dict[str, Any]:
 def test_the_form_has_our_fields_and_names(airflow: RestApi) -> None:
     (form,) = (form for form in airflow.get("/ui/connections/hook_meta") if form["connection_type"] == "awork")
     assert (form["hook_name"], form["default_conn_name"]) == ("awork", None)
-    standard = form["standard_fields"]
-    assert {name for name, field in standard.items() if field and field["hidden"]} == {"port", "url_schema"}
-    assert standard["password"]["title"] == "API key, or OAuth client secret"
-    assert standard["host"]["placeholder"] == "https://api.awork.com/api/v1"
+    behaviour = CONNECTION_TYPE["ui-field-behaviour"]
+    standard = {name.replace("url_schema", "schema"): field or {} for name, field in form["standard_fields"].items()}
+    assert {name for name, field in standard.items() if field.get("hidden")} == set(behaviour["hidden-fields"])
+    assert {name: field["title"] for name, field in standard.items() if field.get("title")} == behaviour["relabeling"]
+    for name, placeholder in behaviour["placeholders"].items():
+        assert standard[name]["placeholder"] == placeholder
     fields = CONNECTION_TYPE["conn-fields"]
     assert list(form["extra_fields"]) == list(fields)
     for name, field in fields.items():

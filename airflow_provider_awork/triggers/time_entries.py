@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 DRIFT = 0.1
 # Seconds. The triggerer hands events over about once a second.
 SURELY_KEPT = 15.0
+# Seconds within which a scheduler starts the run of an event; shorter intervals are kept.
+EVENT_SPACING = 10.0
 
 
 class AworkTimeEntriesTrigger(BaseTrigger):
@@ -303,10 +305,11 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
                     await asyncio.sleep(wait_after(errors, interval=self.poke_interval))
                     continue
                 errors = 0
-                # One a poll: Airflow starts a run with the asset's events up to the one that asked for it, and leaves
-                # those that came before it started to the run after the next event.
+                # One at a time: Airflow starts a run with the asset's events up to the one that asked for it, and those
+                # that come before it has started wait for the next event.
                 event = next((event for event in watermark.events if event["event_id"] not in told), None)
-                if event:
+                spacing = min(self.poke_interval, EVENT_SPACING)
+                if event and time.monotonic() - max(told.values(), default=-spacing) >= spacing:
                     self.log.info("%d time entries changed: %s", event["changed"], event)
                     yield TriggerEvent(event)  # type: ignore[no-untyped-call]
                     told[event["event_id"]] = time.monotonic()

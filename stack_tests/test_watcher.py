@@ -1,0 +1,47 @@
+"""An asset watcher starts runs when time entries change, also if its triggerer is lost meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_awork.sandbox import Sandbox
+from stack_tests.rest_api import RestApi, wait_for
+from stack_tests.stack import AirflowStack
+
+
+def wait_for_polls(awork: Sandbox, count: int) -> None:
+    """Wait for so many further looks of the watcher."""
+
+    def polls() -> int:
+        return sum("watch me" in request.query.get("filterby", "") for request in awork.requests)
+
+    before = polls()
+    wait_for(f"{count} polls", lambda: polls() >= before + count)
+
+
+def told(airflow: RestApi, *, at_least: int = 0) -> list[dict[str, Any]]:
+    """What each run so far was told of, oldest first."""
+    runs = wait_for(f"{at_least} runs", lambda: airflow.runs("watch"), lambda runs: len(runs) >= at_least)
+    for run in runs:
+        airflow.succeeded("watch", run["dag_run_id"])
+    return [event for run in runs for event in airflow.xcom("watch", run["dag_run_id"], "tell")]
+
+
+@pytest.fixture(autouse=True)
+def _watcher(stack: AirflowStack, awork: Sandbox) -> None:
+    wait_for_polls(awork, 1)
+
+
+def test_each_change_starts_one_run(airflow: RestApi, awork: Sandbox) -> None:
+    before = len(told(airflow))
+    entry = awork.make_entry(note="watch me: created")
+    awork.store.add(entry)
+    created = told(airflow, at_least=before + 1)[-1]
+    assert (created["created"], created["changed"]) == (1, 1)
+    awork.store.edit(entry["id"], note="watch me: edited")
+    edited = told(airflow, at_least=before + 2)[-1]
+    assert (edited["created"], edited["changed"], edited["since"]) == (0, 1, created["watermark"])
+    wait_for_polls(awork, 3)
+    assert told(airflow)[before:] == [created, edited]
