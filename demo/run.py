@@ -59,7 +59,7 @@ def prepare_airflow(base_url: str) -> None:
         AIRFLOW__LOGGING__LOGGING_LEVEL="WARNING",
         AIRFLOW__USAGE_DATA_COLLECTION__ENABLED="False",
         AIRFLOW_CONN_AWORK_DEFAULT=json.dumps(connection),
-        AWORK_DESTINATION=f"file://{OUTPUT}/time_entries",
+        AWORK_DESTINATION=f"file://{OUTPUT}",
     )
 
 
@@ -100,7 +100,7 @@ def show_days(base_url: str, days: list[date]) -> list[str]:
     table = Table("day", "files", "rows", "awork says", "bytes", "requests", title="What was written")
     files = []
     for day in days:
-        folder = OUTPUT / "time_entries" / f"work_date={day}"
+        folder = OUTPUT / "daily" / f"work_date={day}"
         manifest: dict[str, Any] = json.loads((folder / "_manifest.json").read_text())
         expected = awork_says(base_url, day)
         if manifest["rows"] != expected:
@@ -142,7 +142,7 @@ def main() -> None:
         export_days(days)
         files = show_days(base_url, days)
     show_hours(files)
-    console.print(f"Files are in [bold]{OUTPUT / 'time_entries'}[/], done in {time.monotonic() - started:.0f} s.")
+    console.print(f"Files are in [bold]{OUTPUT / 'daily'}[/], done in {time.monotonic() - started:.0f} s.")
 
 
 if __name__ == "__main__":

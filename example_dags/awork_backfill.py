@@ -11,8 +11,12 @@ connection, and the pool says how many run at once, so the product counts: with 
     airflow connections add awork_backfill \\
         --conn-json '{"conn_type": "awork", "password": "<API key>", "extra": {"requests_per_minute": 225}}'
 
-Where to: the environment variable ``AWORK_DESTINATION``, a prefix as ``ObjectStoragePath`` takes it, such as
-``s3://aws_default@my-lake/awork/time_entries``.
+An entry lies in its month here and in its work day in ``awork_daily_export``: a reader takes one of the two sets. For
+one table of both, upsert by id, the newest ``resource_version`` wins (``awork_incremental`` shows how). Or set
+``window_field`` to ``startDateLocal`` here, and read months before a day and days from that day on.
+
+Where to: ``history/`` below the environment variable ``AWORK_DESTINATION``, a prefix as ``ObjectStoragePath`` takes
+it, such as ``s3://aws_default@my-lake/awork``.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ from airflow.sdk import DAG, Param, task
 
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 
-DESTINATION = os.environ.get("AWORK_DESTINATION", "file:///tmp/awork/time_entries")
+DESTINATION = os.environ.get("AWORK_DESTINATION", "file:///tmp/awork") + "/history"
 
 with DAG(
     dag_id="awork_backfill",

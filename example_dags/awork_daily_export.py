@@ -4,8 +4,8 @@ Daily export of time entries to object storage as Parquet: one prefix per work d
 Each run owns one prefix and replaces what it held, so a retry, a cleared task and a backfill end with the same files.
 Read the files that ``_manifest.json`` lists; it is written last.
 
-Where to: the environment variable ``AWORK_DESTINATION``, a prefix as ``ObjectStoragePath`` takes it, such as
-``s3://aws_default@my-lake/awork/time_entries``.
+Where to: ``daily/`` below the environment variable ``AWORK_DESTINATION``, a prefix as ``ObjectStoragePath`` takes
+it, such as ``s3://aws_default@my-lake/awork``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 
 BERLIN = "Europe/Berlin"
-DESTINATION = os.environ.get("AWORK_DESTINATION", "file:///tmp/awork/time_entries")
+DESTINATION = os.environ.get("AWORK_DESTINATION", "file:///tmp/awork") + "/daily"
 
 with DAG(
     dag_id="awork_daily_export",

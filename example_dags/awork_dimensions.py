@@ -2,10 +2,11 @@
 Each day anew: people, clients, projects, tasks ... as Parquet, one prefix per list, so that time entries can be joined.
 
 A list is replaced as a whole: read the files that its ``_manifest.json`` lists. Who works on which project awork tells
-by project only, so that is mapped over the projects.
+by project only, so that is mapped over the projects; ``/projects`` has all that the key may see, closed ones, too. With
+more of them than ``[core] max_map_length`` (1024) ``project_ids`` fails: raise it then.
 
-Where to: the environment variable ``AWORK_DESTINATION``, a prefix as ``ObjectStoragePath`` takes it, such as
-``s3://aws_default@my-lake/awork``.
+Where to: ``lists/`` below the environment variable ``AWORK_DESTINATION``, a prefix as ``ObjectStoragePath`` takes
+it, such as ``s3://aws_default@my-lake/awork``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from airflow.sdk import DAG, task
 
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkListToObjectStorageOperator
 
-DESTINATION = os.environ.get("AWORK_DESTINATION", "file:///tmp/awork")
+DESTINATION = os.environ.get("AWORK_DESTINATION", "file:///tmp/awork") + "/lists"
 LISTS = ["users", "teams", "companies", "projects", "projecttypes", "projectstatuses", "projecttasks", "typeofwork"]
 
 with DAG(

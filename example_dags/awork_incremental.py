@@ -5,9 +5,9 @@ Each night what was created or changed since the night before, upserted into a t
 changes are delivered. ``upsert`` takes that folder: an entry with a newer ``resource_version`` replaces an older one,
 so that folders may be loaded in any order, and more than once.
 
-Where to: the environment variables ``AWORK_CHANGES``, a prefix as ``ObjectStoragePath`` takes it, such as
-``s3://aws_default@my-lake/awork/changes``, and ``AWORK_DATABASE``, a file of DuckDB. Another warehouse takes the same
-MERGE.
+Where to: ``changes/`` below the environment variable ``AWORK_DESTINATION``, a prefix as ``ObjectStoragePath`` takes it,
+such as ``s3://aws_default@my-lake/awork``, and ``incremental.duckdb`` in the local folder ``AWORK_DUCKDB``. Another
+warehouse takes the same MERGE.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from airflow.sdk import DAG, Asset, ObjectStoragePath, task
 
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 
-CHANGES = os.environ.get("AWORK_CHANGES", "file:///tmp/awork/changes")
-DATABASE = os.environ.get("AWORK_DATABASE", "/tmp/awork/awork.duckdb")
+CHANGES = os.environ.get("AWORK_DESTINATION", "file:///tmp/awork") + "/changes"
+DATABASE = os.path.join(os.environ.get("AWORK_DUCKDB", "/tmp/awork"), "incremental.duckdb")
 UPSERT = """
 MERGE INTO time_entries USING changes USING (id)
 WHEN MATCHED AND changes.resource_version > time_entries.resource_version THEN UPDATE
@@ -53,6 +53,7 @@ with DAG(
 
         from airflow_provider_awork.extract.manifest import verify_manifest
 
+        os.makedirs(os.path.dirname(DATABASE), exist_ok=True)
         folder = ObjectStoragePath(summary["destination"])
         with duckdb.connect(DATABASE) as database:
             for file in verify_manifest(folder)["files"]:

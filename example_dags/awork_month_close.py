@@ -5,7 +5,8 @@ Settled means that no timer of the month runs any more, and that everybody has b
 wait in the triggerer, without a worker slot. Whoever has booked nothing after three days, for example on leave, is
 skipped, and the month is exported without waiting any longer.
 
-Where to: the environment variable ``AWORK_DESTINATION``, a prefix as ``ObjectStoragePath`` takes it.
+Where to: ``months/`` below the environment variable ``AWORK_DESTINATION``, a prefix as ``ObjectStoragePath`` takes
+it, such as ``s3://aws_default@my-lake/awork``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from airflow_provider_awork.sensors.time_entries import AworkTimeEntriesSensor
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 
 BERLIN = "Europe/Berlin"
-DESTINATION = os.environ.get("AWORK_DESTINATION", "file:///tmp/awork/months")
+DESTINATION = os.environ.get("AWORK_DESTINATION", "file:///tmp/awork") + "/months"
 MONTH = "{{ data_interval_start.in_timezone('Europe/Berlin').format('YYYY-MM') }}"
 LAST_WEEK = "{{ data_interval_end.in_timezone('Europe/Berlin').subtract(weeks=1).to_date_string() }}"
 END = "{{ data_interval_end.in_timezone('Europe/Berlin').to_date_string() }}"

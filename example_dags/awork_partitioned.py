@@ -6,8 +6,8 @@ The partition's key is the day, and the window comes from it. A run that is star
 
 The timetable is in UTC although the days are those of each entry's own zone: a key names a day, wherever that is.
 
-Where to: the environment variable ``AWORK_DESTINATION``, a prefix as ``ObjectStoragePath`` takes it, such as
-``s3://aws_default@my-lake/awork/time_entries``.
+Where to: ``partitioned/`` below the environment variable ``AWORK_DESTINATION``, a prefix as ``ObjectStoragePath`` takes
+it, such as ``s3://aws_default@my-lake/awork``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from airflow.sdk import DAG, Asset
 
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 
-DESTINATION = os.environ.get("AWORK_DESTINATION", "file:///tmp/awork/time_entries")
+DESTINATION = os.environ.get("AWORK_DESTINATION", "file:///tmp/awork") + "/partitioned"
 
 try:
     from airflow.sdk import CronPartitionTimetable

@@ -5,8 +5,9 @@ The time entries of the last eight weeks and the lists of projects and clients a
 DuckDB file, where anybody may go on asking, and drawn by Matplotlib. All eight weeks are exported anew each time, as
 people still book, correct and bill them.
 
-Where to: the environment variables ``AWORK_DESTINATION``, a prefix as ``ObjectStoragePath`` takes it, for the exports
-and ``report.html``, and ``AWORK_DUCKDB``, a local file. Needs ``pip install duckdb matplotlib``.
+Where to: exports and ``report.html`` to ``report/`` below the environment variable ``AWORK_DESTINATION``, a prefix as
+``ObjectStoragePath`` takes it; ``report.duckdb`` to the local folder ``AWORK_DUCKDB``. Needs
+``pip install duckdb matplotlib``.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BERLIN = "Europe/Berlin"
-DESTINATION = os.environ.get("AWORK_DESTINATION", "file:///tmp/awork/report")
-DUCKDB = os.environ.get("AWORK_DUCKDB", "/tmp/awork/awork.duckdb")
+DESTINATION = os.environ.get("AWORK_DESTINATION", "file:///tmp/awork") + "/report"
+DUCKDB = os.path.join(os.environ.get("AWORK_DUCKDB", "/tmp/awork"), "report.duckdb")
 WEEKS = 8
 LARGEST = 12  # clients with a colour of their own in the charts
 MONDAY = "{{ data_interval_end.in_timezone('Europe/Berlin').subtract(weeks=%d).to_date_string() }}"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import airflow.sdk
@@ -82,6 +83,20 @@ def test_daily_export_fills_one_prefix_per_work_day(
     assert sum(manifest["rows"] for manifest in manifests) == sum(len(worked_on(awork, day)) for day in days) > 0
 
 
+def test_examples_share_the_prefix_but_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWORK_DESTINATION", "file:///lake")
+    folders: dict[str, str] = {}
+    for path in EXAMPLES.glob("*.py"):
+        if path.stem == "awork_partitioned" and not HAS_PARTITIONS:
+            continue
+        for task in load(path.stem).tasks:
+            settings: dict[str, Any] = getattr(task, "partial_kwargs", vars(task))
+            if destination := settings.get("destination"):
+                folder = destination.removeprefix("file:///lake/").split("/")[0]
+                assert folders.setdefault(folder, path.stem) == path.stem, f"{folder} would hold entries twice"
+    assert {"daily", "history", "months", "changes"} <= folders.keys()
+
+
 def test_hours_per_project(awork: Sandbox) -> None:
     day = FIRST_DAY
     result = run_dag(
@@ -118,7 +133,7 @@ def test_dimensions_join_with_the_time_entries(awork: Sandbox, tmp_path: Path, m
     assert {each.xcoms["return_value"]["destination"].rpartition("/")[2] for each in exports} > {"users", "projects"}
     members = [each for (task_id, _), each in result.task_instances.items() if task_id == "project_members"]
     assert {each.xcoms["return_value"]["destination"].rpartition("=")[2] for each in members} == set(projects)
-    users = duckdb.read_parquet(f"{tmp_path}/users/*.parquet")
+    users = duckdb.read_parquet(f"{tmp_path}/lists/users/*.parquet")
     ids = dict(users.project("id, is_api_user").fetchall())
     assert {entry["userId"] for entry in awork.store.entries() if "user" in entry} <= ids.keys()
     assert [user_id for user_id, is_api_user in ids.items() if is_api_user] == [awork.me]
@@ -151,16 +166,16 @@ def test_a_backfill_of_twelve_months_has_each_entry_once(tmp_path: Path, monkeyp
     exports = [result.task("export", map_index=number) for number in range(12)]
     assert sum(each.xcoms["return_value"]["rows"] for each in exports) == result.xcom("total") == len(stored) > 600
     for number, midnight in enumerate(midnights[:-1]):
-        found = entries_of(f"{tmp_path}/created={midnight.format('YYYY-MM')}/*.parquet")
+        found = entries_of(f"{tmp_path}/history/created={midnight.format('YYYY-MM')}/*.parquet")
         expected = [each for each, at in stored.items() if midnight <= at < midnights[number + 1]]
         assert sorted(each for each, _ in found) == sorted(expected)
-    assert sorted(each for each, _ in entries_of(f"{tmp_path}/*/*.parquet")) == sorted(stored)
+    assert sorted(each for each, _ in entries_of(f"{tmp_path}/history/*/*.parquet")) == sorted(stored)
 
 
 @pytest.mark.skipif(not HAS_STATE_STORES, reason="state stores came with Airflow 3.3")
 def test_incremental_loads_keep_a_table_like_the_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWORK_CHANGES", f"file://{tmp_path}/changes")
-    monkeypatch.setenv("AWORK_DATABASE", f"{tmp_path}/awork.duckdb")
+    monkeypatch.setenv("AWORK_DESTINATION", f"file://{tmp_path}")
+    monkeypatch.setenv("AWORK_DUCKDB", str(tmp_path))
     dag = load("awork_incremental")
     with Sandbox(entries=150, seed=2) as awork, connection_in_environment(awork.url, awork.token):
         rows = []
@@ -171,7 +186,7 @@ def test_incremental_loads_keep_a_table_like_the_workspace(tmp_path: Path, monke
             result = run_dag(dag)
             assert result.state == "success"
             rows.append(result.xcom("upsert"))
-            with duckdb.connect(f"{tmp_path}/awork.duckdb") as database:
+            with duckdb.connect(f"{tmp_path}/incremental.duckdb") as database:
                 table = database.sql("SELECT id, resource_version, note FROM time_entries").fetchall()
             entries = awork.store.entries()
             assert sorted(table) == sorted((each["id"], each["resourceVersion"], each.get("note")) for each in entries)
@@ -190,7 +205,7 @@ def test_a_partition_is_a_work_day(awork: Sandbox, tmp_path: Path, monkeypatch: 
         at = pendulum.datetime(day.year, day.month, day.day, 3)
         result = run_dag(dag, run_type="scheduled", partition_key=day.to_date_string(), partition_date=at)
         assert result.xcom("export")["rows"] == len(worked_on(awork, day))
-        assert (tmp_path / f"work_date={day.to_date_string()}" / "_manifest.json").exists()
+        assert (tmp_path / f"partitioned/work_date={day.to_date_string()}" / "_manifest.json").exists()
 
 
 def test_refresh_token_keeps_the_pair_of_a_person_fresh(awork: Sandbox) -> None:

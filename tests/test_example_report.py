@@ -71,14 +71,14 @@ def expected_seconds(awork: Sandbox) -> dict[tuple[str, Any], dict[str, int]]:
 
 
 def test_report_has_the_numbers_of_awork(awork: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWORK_DESTINATION", f"file://{tmp_path}/export")
-    monkeypatch.setenv("AWORK_DUCKDB", str(tmp_path / "duckdb" / "awork.duckdb"))
+    monkeypatch.setenv("AWORK_DESTINATION", f"file://{tmp_path}")
+    monkeypatch.setenv("AWORK_DUCKDB", str(tmp_path / "duckdb"))
     dag = load("awork_report")
     pages = []
     for _ in range(2):
         result = run_dag(dag, logical_date=MONDAY, data_interval=(MONDAY.subtract(weeks=1), MONDAY))
-        assert result.xcom("report") == f"file://{tmp_path}/export/report.html"
-        pages.append((tmp_path / "export" / "report.html").read_text())
+        assert result.xcom("report") == f"file://{tmp_path}/report/report.html"
+        pages.append((tmp_path / "report" / "report.html").read_text())
     assert pages[0] == pages[1]
 
     expected = expected_seconds(awork)
@@ -100,7 +100,7 @@ def test_report_has_the_numbers_of_awork(awork: Sandbox, tmp_path: Path, monkeyp
             pytest.approx(unbilled, abs=0.06),
         ]
 
-    with duckdb.connect(str(tmp_path / "duckdb" / "awork.duckdb"), read_only=True) as database:
+    with duckdb.connect(str(tmp_path / "duckdb" / "report.duckdb"), read_only=True) as database:
         by_week = database.execute(
             "SELECT coalesce(project_company_name, 'without a client'), date_trunc('week', work_date)::DATE, "
             "sum(duration) FROM time_entries GROUP BY ALL"
