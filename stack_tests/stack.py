@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import psutil
 import requests
@@ -118,6 +118,16 @@ class AirflowStack:
                 if component in process.cmdline():
                     found.append(process)
         return found
+
+    def watcher_events(self) -> list[dict[str, Any]]:
+        """
+        What watchers told assets, oldest first.
+
+        From the database: the REST API answers 500 while a run that an event asked for has not started.
+        """
+        with contextlib.closing(sqlite3.connect(self._home / "airflow.db", timeout=60)) as database:
+            extras = [json.loads(extra) for (extra,) in database.execute("SELECT extra FROM asset_event ORDER BY id")]
+        return [extra["payload"] for extra in extras if extra.get("from_trigger")]
 
     def kill_triggerer(self) -> None:
         """Kill the triggerer with all its processes, as a lost machine would."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -45,3 +46,25 @@ def test_each_change_starts_one_run(airflow: RestApi, awork: Sandbox) -> None:
     assert (edited["created"], edited["changed"], edited["since"]) == (0, 1, created["watermark"])
     wait_for_polls(awork, 3)
     assert told(airflow)[before:] == [created, edited]
+
+
+def test_a_lost_triggerer_misses_no_change(airflow: RestApi, awork: Sandbox, stack: AirflowStack) -> None:
+    """What was told right before may come once more, with the same id; all else comes once."""
+    awork.store.add(awork.make_entry(note="watch me: right before"))
+    known = {event["event_id"] for event in told(airflow, at_least=len(told(airflow)) + 1)}
+    stack.kill_triggerer()
+    awork.store.add(awork.make_entry(note="watch me: while it is away"), awork.make_entry(note="watch me: too"))
+    stack.start_triggerer()
+
+    def fresh() -> list[dict[str, Any]]:
+        return [event for event in stack.watcher_events() if event["event_id"] not in known]
+
+    (missed,) = wait_for("the change", fresh)
+    assert missed["changed"] == 2
+    awork.store.add(awork.make_entry(note="watch me: after that"))
+    wait_for("the next change", fresh, lambda events: len(events) > 1)
+    wait_for_polls(awork, 3)
+    assert [event["changed"] for event in fresh()] == [2, 1]
+    times = Counter(event["event_id"] for event in stack.watcher_events())
+    assert max(times.values()) <= 2
+    wait_for("the runs", lambda: told(airflow), lambda events: {event["event_id"] for event in events} == times.keys())
