@@ -15,7 +15,7 @@ help:
 	@echo "make test-matrix  run the tests that need no emulator on Airflow 3.1, 3.2 and 3.3"
 	@echo "make bench        measure speed and memory (FULL=1: all latencies, a million entries)"
 	@echo "make lint         check style and types"
-	@echo "make docs         write generated tables into the README"
+	@echo "make docs         write docs/columns.md from the model"
 	@echo "make constraints  pin the newest versions of all packages"
 	@echo "make clean        remove everything that these commands made"
 
@@ -55,7 +55,7 @@ setup:
 	@scripts/setup
 
 docs: setup
-	@$(PYTHON) scripts/columns_into_readme.py
+	@$(PYTHON) scripts/write_columns.py
 
 constraints: setup
 	@scripts/pin_constraints

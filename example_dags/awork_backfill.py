@@ -13,7 +13,7 @@ connection, and the pool says how many run at once, so the product counts: with 
 
 An entry lies in its month here and in its work day in ``awork_daily_export``: a reader takes one of the two sets. For
 one table of both, upsert by id, the newest ``resource_version`` wins (``awork_incremental`` shows how). Or set
-``window_field`` to ``startDateLocal`` here, and read months before a day and days from that day on.
+``window_field`` to ``startDateLocal`` here, and read months up to one and days from the next month on.
 
 Where to: ``history/`` below the environment variable ``AWORK_DESTINATION``, a prefix as ``ObjectStoragePath`` takes
 it, such as ``s3://aws_default@my-lake/awork``.

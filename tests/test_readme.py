@@ -18,7 +18,7 @@ import duckdb
 import pendulum
 import pytest
 import requests
-from airflow.sdk import DAG, Context
+from airflow.sdk import DAG, Context, ObjectStoragePath
 
 from airflow_provider_awork.cli import main
 from airflow_provider_awork.client.config import DEFAULT_BASE_URL as BASE_URL
@@ -38,7 +38,7 @@ from airflow_provider_awork.transfers.awork_to_object_storage import (
     AworkListToObjectStorageOperator,
     AworkTimeEntriesToObjectStorageOperator,
 )
-from scripts.columns_into_readme import with_columns
+from scripts.write_columns import COLUMNS, columns_page
 from tests.airflow_harness import connection_in_environment, run_dag
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
@@ -68,7 +68,7 @@ def test_the_dag_of_ten_lines_exports(tmp_path: Path) -> None:
             result = run_dag(names["dag"], logical_date=start, data_interval=(start, start.add(days=1)))
         expected = awork.store.ids(lambda entry: entry.get("startDateLocal", "").startswith(DAY))
     assert result.xcom("export")["rows"] == len(expected) > 0
-    assert (tmp_path / f"awork/work_date={DAY}/_manifest.json").exists()
+    assert (tmp_path / f"awork/daily/work_date={DAY}/_manifest.json").exists()
 
 
 def test_the_hook_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,10 +107,26 @@ def test_the_block_on_reading_by_manifest_reads_what_was_exported(
     with Sandbox(entries=100, seed=7) as awork, connection_in_environment(awork.url, awork.token):
         run_dag(dag)
         project = next(entry["project"]["name"] for entry in awork.store.entries() if "project" in entry)
-    code = block("duckdb").replace(f"file:///tmp/awork/time_entries/work_date={DAY}", f"file://{destination}")
+    code = block("duckdb").replace(f"file:///tmp/awork/daily/work_date={DAY}", f"file://{destination}")
     names: dict[str, Any] = {}
     exec(compile(code, "README.md", "exec"), names)
     assert project in [name for name, _ in names["hours"].fetchall()]
+
+
+def test_uris_of_the_manifest_are_those_that_other_readers_take() -> None:
+    (line,) = [each for each in block("duckdb").splitlines() if each.startswith("files = ")]
+    names: dict[str, Any] = {
+        "folder": ObjectStoragePath("s3://aws_default@my-lake/awork/x"),
+        "manifest": {"files": [{"name": "part-00000-0123456789ab.parquet"}]},
+    }
+    exec(line, names)
+    assert names["files"] == ["s3://my-lake/awork/x/part-00000-0123456789ab.parquet"]
+
+
+def test_every_link_within_the_readme_has_its_heading() -> None:
+    headings = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#(.*?)\)", README)) <= anchors
 
 
 def test_the_block_on_filters_finds_the_entries() -> None:
@@ -208,7 +224,7 @@ def test_the_report_of_the_doctor_is_what_it_prints(
 
 
 def test_the_table_of_columns_is_the_models() -> None:
-    assert with_columns(README) == README, "run `make docs`"
+    assert COLUMNS.read_text() == columns_page(), "run `make docs`"
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
@@ -263,7 +279,9 @@ def test_every_parameter_is_documented(operator: type) -> None:
     shared = {"self", "kwargs", "retry_policy"}
     own = [name for signature in signatures for name in signature.parameters if name not in shared]
     for name in own:
-        if name not in ("awork_conn_id", "window_field", "window_start", "window_end"):
+        if name == "awork_conn_id":
+            assert f"`{name}`" in README.split("## Operators")[1].split("\n### ")[0]
+        elif name not in ("window_field", "window_start", "window_end"):
             assert f"`{name}`" in section or f"`{name}" in section + transfer, name
         assert f":param {name}:" in (operator.__doc__ or ""), name
     for name in operator.template_fields:  # type: ignore[attr-defined]

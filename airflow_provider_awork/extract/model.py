@@ -2,8 +2,8 @@
 Rows as data: the columns of a list's rows, the time entry's first of all. ``decoding`` turns raw rows into values.
 
 The columns of a ``RowModel`` are the one list that everything here is made of: the types that rows are decoded with,
-the Arrow schema, the CSV header and the tables in the README. ``TIME_ENTRY`` has one column for each leaf of awork's
-model ``TimeTracking`` (https://developers.awork.com/apiv1/time-entries/get-time-entries), then the derived ones. awork
+the Arrow schema, the CSV header and ``docs/columns.md``. ``TIME_ENTRY`` has one column for each leaf of awork's model
+``TimeTracking`` (https://developers.awork.com/apiv1/time-entries/get-time-entries), then the derived ones. awork
 leaves out what is null, so absent and null are the same here. Times stay as awork's text, which has up to seven
 fraction digits; the derived timestamps have six, the seventh is cut off.
 
@@ -109,7 +109,7 @@ class RowModel:
         return pa.schema([pa.field(column.name, types[column.type]) for column in self.columns])
 
     def columns_markdown(self) -> str:
-        """The documented table of columns, for the README."""
+        """The documented table of columns, for ``docs/columns.md``."""
         lines = ["| Column | Type | awork's field | Meaning |", "|---|---|---|---|"]
         for column in self.columns:
             path = column.path if column.path == DERIVED else f"`{column.path}`"

@@ -34,8 +34,9 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
         ``abfs://``, ``file:///``. (templated)
     :param filterby: awork expression, such as ``isBillable eq true``, or a condition made with
         ``airflow_provider_awork.client.filters``. (templated)
-    :param window_field: ``createdOn``, ``updatedOn`` (instants), ``startDateLocal`` (days in each entry's own zone) or
-        ``startDateUtc`` (days in UTC). None exports everything. (templated)
+    :param window_field: ``createdOn`` (an instant), ``startDateLocal`` (days in each entry's own zone) or
+        ``startDateUtc`` (days in UTC). None exports everything; for ``updatedOn`` see
+        ``incremental``. (templated)
     :param window_start: first instant or day of the window: ``date``, ``YYYY-MM-DD``, aware datetime or ISO text.
         Without both bounds the window is the run's partition or data interval. (templated)
     :param window_end: first instant or day after the window. (templated)
@@ -57,13 +58,14 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
         ``zstd``), ``snappy`` (Parquet only) or ``none``. (templated)
     :param max_rows_per_file: rows of a file at most; None writes one file.
     :param csv_formula_guard: put a quote before CSV cells that a spreadsheet would read as a formula.
-    :param max_concurrent_requests: requests in flight; None takes the connection's.
+    :param max_concurrent_requests: requests in flight, 50 at most; None takes the connection's.
     :param fail_if_empty: fail if nothing matches, instead of publishing an empty set.
     :param estimate: only report rows, requests and expected seconds; nothing is written.
     :param spool_folder: local folder for files on their way; None takes the system's temporary folder. (templated)
     :param awork_conn_id: Airflow connection of type ``awork``. (templated)
     :return: the manifest's summary: ``destination``, ``manifest``, ``files``, ``sha256`` (of the set), ``rows``,
-        ``bytes``, ``window``, ``watermark`` (``createdOn`` of the last entry), ``requests``, ``seconds``.
+        ``bytes``, ``window``, ``watermark`` (``createdOn`` of the last entry), ``requests``, ``seconds``; with
+        ``estimate`` the ``rows``, ``requests`` and ``seconds`` to expect.
     :raises AworkConfigError: a parameter cannot work, or there is no window where one is needed.
     :raises AworkMissingExtraError: a library is missing; the message has the line to run.
     :raises AworkRequestError: awork refuses the request.
@@ -244,7 +246,7 @@ class AworkListToObjectStorageOperator(AworkToObjectStorageOperator):
         ``zstd``), ``snappy`` (Parquet only) or ``none``. (templated)
     :param max_rows_per_file: rows of a file at most; None writes one file.
     :param csv_formula_guard: put a quote before CSV cells that a spreadsheet would read as a formula.
-    :param max_concurrent_requests: requests in flight; None takes the connection's.
+    :param max_concurrent_requests: requests in flight, 50 at most; None takes the connection's.
     :param fail_if_empty: fail if nothing matches, instead of publishing an empty set.
     :param spool_folder: local folder for files on their way; None takes the system's temporary folder. (templated)
     :param awork_conn_id: Airflow connection of type ``awork``. (templated)
