@@ -55,7 +55,7 @@ def get_cli_commands() -> list[CLICommand]:
         help=DOCTOR_HELP,
         description=DOCTOR_DESCRIPTION,
         func=_doctor_of_airflow,
-        args=tuple(Arg((flag,), **settings) for flag, settings in DOCTOR_ARGUMENTS.items()),  # type: ignore[no-untyped-call]
+        args=tuple(Arg((flag,), **settings) for flag, settings in DOCTOR_ARGUMENTS.items()),  # type: ignore[no-untyped-call]  # Airflow's
     )
     return [GroupCommand(name="awork", help="Tools for awork", subcommands=(doctor,))]
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from airflow_provider_awork.version_compat import (
     AirflowException,
     AirflowFailException,
+    AirflowNotFoundException,
     AirflowOptionalProviderFeatureException,
 )
 
@@ -26,6 +27,11 @@ class AworkError(AirflowException):
 
 class AworkConfigError(AworkError, AirflowFailException, ValueError):
     """A connection or a parameter has a value that cannot work; the message names the field and the way out."""
+
+
+def is_missing_connection(error: BaseException) -> bool:
+    """Whether Airflow says that it has no such connection."""
+    return isinstance(error, AirflowNotFoundException)
 
 
 class AworkMissingExtraError(AworkError, AirflowFailException, AirflowOptionalProviderFeatureException):

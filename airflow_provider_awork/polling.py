@@ -33,8 +33,8 @@ class CountRange:
         >>> 0 in CountRange.of(min_count="0", max_count=0), 1 in CountRange.of(min_count=0, max_count=0)
         (True, False)
         """
-        least = _whole_number("min_count", min_count)
-        most = None if max_count is None or max_count == "" else _whole_number("max_count", max_count)
+        least = whole_number("min_count", min_count)
+        most = None if max_count is None or max_count == "" else whole_number("max_count", max_count)
         if most is not None and most < least:
             raise AworkConfigError(
                 f"max_count: {most} is below min_count={least}, so no count could ever do; "
@@ -51,7 +51,13 @@ class CountRange:
         return f"{self.least}" if self.least == self.most else f"{self.least} to {self.most}"
 
 
-def _whole_number(name: str, value: Any) -> int:
+def whole_number(name: str, value: Any) -> int:
+    """
+    Check a count that a DAG author writes or a template renders.
+
+    :param name: of the parameter.
+    :raises AworkConfigError: it is no whole number from 0 on.
+    """
     if isinstance(value, str) and value.strip().isdecimal():
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:

@@ -55,12 +55,13 @@ def resolve_window(
     :param timezone: IANA zone of days. Where a run's bounds are used, it defaults to the timetable's, else the DAG's.
     :raises AworkConfigError: bounds that cannot work, or none where one is needed. It fails the task at once.
     """
-    from airflow_provider_awork.extract.windows import Window
+    from airflow_provider_awork.extract.windows import Window, check_field
 
     start, end, length = start or None, end or None, length or None
     if field is None:
         Window.of(field=None, start=start, end=end or length)  # refuses bounds without a field
         return None
+    check_field(field)
     if start or end:
         return explicit_window(field, start, end, length, timezone)
     partition = partition_of(context)

@@ -17,14 +17,16 @@ from airflow.sdk.exceptions import AirflowException
 try:
     from airflow.sdk.exceptions import (
         AirflowFailException,
+        AirflowNotFoundException,
         AirflowOptionalProviderFeatureException,
         AirflowSensorTimeout,
         AirflowSkipException,
         AirflowTaskTimeout,
     )
 except ImportError:  # Airflow 3.1
-    from airflow.exceptions import (  # type: ignore[no-redef]
+    from airflow.exceptions import (  # type: ignore[no-redef, attr-defined]  # the same classes
         AirflowFailException,
+        AirflowNotFoundException,
         AirflowOptionalProviderFeatureException,
         AirflowSensorTimeout,
         AirflowSkipException,
@@ -35,7 +37,7 @@ try:
     from airflow.sdk import RetryDecision, RetryPolicy
 except ImportError:  # Airflow 3.1 and 3.2, where nothing asks a policy
     HAS_RETRY_POLICIES = False
-    RetryDecision = RetryPolicy = object  # type: ignore[assignment, misc]
+    RetryDecision = RetryPolicy = object  # type: ignore[assignment, misc]  # never used there
 else:
     HAS_RETRY_POLICIES = True
 
@@ -43,6 +45,7 @@ __all__ = [
     "HAS_RETRY_POLICIES",
     "AirflowException",
     "AirflowFailException",
+    "AirflowNotFoundException",
     "AirflowOptionalProviderFeatureException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
@@ -119,7 +122,7 @@ def defers_by_default() -> bool:
     try:
         from airflow.sdk import conf
     except ImportError:  # Airflow 3.1
-        from airflow.configuration import conf  # type: ignore[assignment]
+        from airflow.configuration import conf  # type: ignore[assignment]  # has getboolean, too
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
 
 

@@ -139,7 +139,7 @@ def test_a_report_as_table_and_file(
         ("awork_wrong_key", ["401", "password: a valid API key"]),
         ("awork_down", ["ConnectionError", "host, proxies"]),
         ("awork_bad_extra", ["read_timeout", "the field of the connection"]),
-        ("nowhere", ["isn't defined", "AIRFLOW_CONN_NOWHERE"]),
+        ("nowhere", ["'nowhere'", "AIRFLOW_CONN_NOWHERE"]),
     ],
 )
 def test_what_cannot_be_asked_is_a_row_and_no_traceback(

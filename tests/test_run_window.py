@@ -153,7 +153,6 @@ def around_midnight() -> Iterator[Sandbox]:
 
 
 KEYS = {"day": "%Y-%m-%d", "instant": "%Y-%m-%dT%H:%M:%S"}
-ONLY_KEYS_IN_UTC = "Airflow 3.2 writes keys in UTC: days are wrong there, and refused"
 
 
 @pytest.mark.parametrize("key", KEYS)

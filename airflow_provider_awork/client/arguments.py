@@ -193,9 +193,9 @@ def _check_times(body: Body) -> None:
             f"{given['Utc'][0]} and {given['Local'][0]}: pass UTC or local fields, not both; started_at and ended_at "
             "count as UTC"
         )
-    ends = [_combined(body, edge) for edge in EDGES]
-    if all(ends) and ends[1] < ends[0]:  # type: ignore[operator]
-        raise AworkConfigError(f"endDateUtc: the end {ends[1]} is before the start {ends[0]}")
+    start, end = (_combined(body, edge) for edge in EDGES)
+    if start and end and end < start:
+        raise AworkConfigError(f"endDateUtc: the end {end} is before the start {start}")
 
 
 def _combined(body: Body, edge: str) -> str | None:

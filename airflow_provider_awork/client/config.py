@@ -14,6 +14,7 @@ from airflow_provider_awork.client.rate_limit import REQUESTS_PER_MINUTE
 from airflow_provider_awork.exceptions import AworkConfigError
 
 DEFAULT_BASE_URL = "https://api.awork.com/api/v1"
+MAKE_A_KEY = "Create one in awork under Settings > Integrations > API clients."
 
 PositiveSeconds = Annotated[float, msgspec.Meta(gt=0)]
 PositiveCount = Annotated[int, msgspec.Meta(ge=1)]
@@ -106,9 +107,9 @@ def build_config(
 
 def _checked_token(token: str | None) -> str:
     if not token:
-        raise AworkConfigError(
-            "password: the API key is missing. Create one in awork under Settings > Integrations > API clients."
-        )
+        raise AworkConfigError(f"password: the API key is missing. {MAKE_A_KEY}")
+    if token.lower().startswith("bearer "):
+        raise AworkConfigError("password: the API key starts with 'Bearer'; leave that word and the blank out.")
     if not token.isascii() or not token.isprintable() or " " in token:
         raise AworkConfigError("password: the API key has blanks, line breaks or non-ASCII characters; copy it again.")
     return token

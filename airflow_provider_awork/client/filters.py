@@ -57,11 +57,14 @@ def all_of(*expressions: str | None) -> str | None:
     """
     Join expressions with ``and``; None and blank ones are left out.
 
-    :raises AworkConfigError: quotes or parentheses of an expression do not match, so it could reach into another.
+    :raises AworkConfigError: one is not text, or could reach into another: quotes or parentheses do not match.
 
     >>> all_of("isBilled eq false", None, "duration gt 0 or isBillable eq true")
     '(isBilled eq false) and (duration gt 0 or isBillable eq true)'
     """
+    for each in expressions:
+        if not isinstance(each, str | None):
+            raise AworkConfigError(f"filterby: {each!r} is not text; write an expression such as 'isBilled eq false'")
     given = [each.strip() for each in expressions if each is not None and each.strip()]
     if len(given) < 2:
         return "".join(given) or None
@@ -158,10 +161,10 @@ class Condition(str):
         # awork documents "any(...) eq false" as the negation of a call, and "not" for the rest.
         return self == False if self._binding == _CALL else Condition(f"not ({self._markup})", _COMPARISON)  # noqa: E712
 
-    def __eq__(self, other: object) -> Condition:  # type: ignore[override]
+    def __eq__(self, other: object) -> Condition:  # type: ignore[override]  # an expression, not a truth
         return self._equal("eq", other) if isinstance(other, bool) else cast(Condition, super().__eq__(other))
 
-    def __ne__(self, other: object) -> Condition:  # type: ignore[override]
+    def __ne__(self, other: object) -> Condition:  # type: ignore[override]  # as __eq__
         return self._equal("ne", other) if isinstance(other, bool) else cast(Condition, super().__ne__(other))
 
     __hash__ = str.__hash__
@@ -196,10 +199,10 @@ class Operand:
     def __repr__(self) -> str:
         return self._name
 
-    def __eq__(self, other: Value) -> Condition:  # type: ignore[override]
+    def __eq__(self, other: Value) -> Condition:  # type: ignore[override]  # an expression, not a truth
         return _compared(self, "eq", other)
 
-    def __ne__(self, other: Value) -> Condition:  # type: ignore[override]
+    def __ne__(self, other: Value) -> Condition:  # type: ignore[override]  # as __eq__
         return _compared(self, "ne", other)
 
     def __lt__(self, other: Value) -> Condition:
@@ -214,7 +217,7 @@ class Operand:
     def __ge__(self, other: Value) -> Condition:
         return _ordered(self, "ge", other)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # as Python does it beside __eq__
 
     def __bool__(self) -> bool:
         _refuse_truth(repr(self._name))

@@ -194,7 +194,8 @@ class AworkSession:
             self.limiter.pause(answer.headers, refusals=refusals)
         if 200 <= status < 300:
             return answer
-        raise error_from(answer, method=method, path=path, token_hint=self.config.token_hint)
+        filterby = (params or {}).get("filterby")
+        raise error_from(answer, method=method, path=path, token_hint=self.config.token_hint, filterby=filterby)
 
     def _exchange(self, method: str, path: str, params: Mapping[str, Any] | None, json: Any) -> tuple[int, Answer]:
         extras = self.config.extras
@@ -250,7 +251,9 @@ def _buffer(size: int) -> mmap.mmap:
     return memory
 
 
-def error_from(answer: Answer, *, method: str, path: str, token_hint: str = "") -> AworkApiError:
+def error_from(
+    answer: Answer, *, method: str, path: str, token_hint: str = "", filterby: str | None = None
+) -> AworkApiError:
     """
     The typed error of an answer that is not 2xx. Source: https://developers.awork.com/error-handling
 
@@ -274,6 +277,8 @@ def error_from(answer: Answer, *, method: str, path: str, token_hint: str = "") 
     details = [str(detail) for detail in _items(error.get("details"))]
     if error_class is AworkAuthenticationError and token_hint:
         details.append(token_hint)
+    if error_class is AworkFilterError and filterby:
+        details.append(f"filterby as it was sent, which positions count in: {filterby!r}")
     return error_class(
         status=answer.status,
         code=code,

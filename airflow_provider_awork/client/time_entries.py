@@ -124,8 +124,9 @@ class AworkClient(TimeEntryOperations):
         :param orderby: awork's terms, such as ``updatedOn desc``.
         """
         number, reached = 1, 0
+        chosen = {**(params or {}), "pageSize": PAGE_SIZE, "orderby": orderby, "filterby": all_of(filterby)}
         while True:
-            query = {**(params or {}), "page": number, "pageSize": PAGE_SIZE, "orderby": orderby, "filterby": filterby}
+            query = {**chosen, "page": number}
             page = self.session.get(path, query, parse=decode_page)
             reached += len(page.rows)
             if page.rows:
@@ -140,7 +141,7 @@ class AworkClient(TimeEntryOperations):
 
         :raises AworkPagingError: the answer has no ``aw-totalitems``.
         """
-        page = self.session.get(path, {"page": 1, "pageSize": 1, "filterby": filterby}, parse=decode_page)
+        page = self.session.get(path, {"page": 1, "pageSize": 1, "filterby": all_of(filterby)}, parse=decode_page)
         if page.total is None:
             raise AworkPagingError(f"GET {path}: the answer has no aw-totalitems header, so rows cannot be counted")
         return page.total
@@ -179,16 +180,17 @@ class AworkClient(TimeEntryOperations):
         return f"createdOn ge {datetime_literal(instant, zone=self.config.extras.literal_timezone)}"
 
 
-def list_path(*, project_id: str | None = None, task_id: str | None = None) -> str:
+def list_path(*, project_id: str | None = None, task_id: str | None = None, name_of_task_id: str = "task_id") -> str:
     """
     The path that lists time entries: all, or those of one project or task.
 
+    :param name_of_task_id: what the caller calls it, for messages.
     :raises AworkConfigError: both are given, or one is not a GUID.
     """
     if project_id and task_id:
-        raise AworkConfigError("project_id and task_id: pass one of them; a task belongs to one project")
+        raise AworkConfigError(f"project_id and {name_of_task_id}: pass one of them; a task belongs to one project")
     if project_id:
         return f"projects/{checked_id(project_id, 'project_id')}/{TIME_ENTRIES}"
     if task_id:
-        return f"tasks/{checked_id(task_id, 'task_id')}/{TIME_ENTRIES}"
+        return f"tasks/{checked_id(task_id, name_of_task_id)}/{TIME_ENTRIES}"
     return TIME_ENTRIES

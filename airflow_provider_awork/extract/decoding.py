@@ -73,7 +73,7 @@ class RowDecoder:
         self._objects = {key: _Objects(key, [c for c in leaves if c.path.startswith(f"{key}.")]) for key in keys}
         own = {column.path: column.type for column in self._own_columns}
         self._row = _ObjectModel("", own | dict.fromkeys(keys, JSON), {})
-        self._rows = msgspec.json.Decoder(list[self._row.struct | None])  # type: ignore[name-defined]
+        self._rows = msgspec.json.Decoder(list[self._row.struct | None])  # type: ignore[name-defined]  # a struct made at run time
 
     def decode(self, entries: Sequence[RawEntry]) -> Values:
         """The values of each column, in the order of the model's columns."""

@@ -183,8 +183,15 @@ class Claim:
             self._require_mine(current)
             return self._marker(released=True)
 
-        with contextlib.suppress(Exception):  # it will be stale soon, and another error is on its way
+        try:
             self._update(released)
+        except Exception:  # another error is on its way
+            log.warning(
+                "Could not release %s: the next run waits until this one's claim is %s old",
+                self._destination / MARKER_NAME,
+                self._stale_after,
+                exc_info=True,
+            )
 
     def _claimed(self, current: bytes | None) -> bytes:
         held = self._parse(current)

@@ -35,7 +35,7 @@ def spool_folder(base: Path | None = None) -> Iterator[Path]:
         folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=base, ignore_cleanup_errors=True)
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise AworkConfigError(
-            f"spool folder {str(base)!r}: pass a folder that this worker can write ({error})"
+            f"spool_folder: {str(base)!r}: pass a folder that this worker can write ({error})"
         ) from error
     with folder as name, _locked(Path(name)):
         _remove_abandoned_spools(base)
@@ -82,5 +82,5 @@ def check_spool_space(folder: Path, needed_bytes: int) -> None:
     if free < needed_bytes:
         raise AworkPublishError(
             f"The spool folder {folder} has {free:,} bytes free, this export needs about {needed_bytes:,}: free some, "
-            "name a folder on another disk, or write fewer rows per file"
+            "pass a spool_folder on another disk, or write fewer rows per file"
         )

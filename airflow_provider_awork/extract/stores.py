@@ -20,11 +20,12 @@ from airflow_provider_awork.exceptions import (
     AworkError,
     AworkMissingExtraError,
     AworkPublishError,
+    is_missing_connection,
 )
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
-    from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
+    from fsspec import AbstractFileSystem  # type: ignore[import-untyped]  # has no types
 
 log = logging.getLogger(__name__)
 
@@ -241,7 +242,7 @@ class ObjectStore:
 
 
 def open_store(destination: ObjectStoragePath, *, claim: str = "") -> Store:
-    from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
+    from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]  # has no types
 
     filesystem = _open_filesystem(destination)
     if isinstance(filesystem, LocalFileSystem):
@@ -253,6 +254,11 @@ def _open_filesystem(destination: ObjectStoragePath) -> AbstractFileSystem:
     try:
         return destination.fs
     except Exception as error:
+        if is_missing_connection(error):
+            raise AworkConfigError(
+                f"destination={str(destination)!r}: {error}. Create that Airflow connection, or name another one "
+                "before the @"
+            ) from error
         missing = isinstance(error, ImportError) or "No filesystem registered" in str(error)
         if not missing:
             raise AworkPublishError(f"Cannot open the storage of {destination}: {error}") from error

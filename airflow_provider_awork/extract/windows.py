@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import pendulum
 
-from airflow_provider_awork.client.filters import check_balanced, datetime_literal, day_literal, is_repeated
+from airflow_provider_awork.client.filters import all_of, check_balanced, datetime_literal, day_literal, is_repeated
 from airflow_provider_awork.exceptions import AworkConfigError
 
 INSTANT_FIELDS = ("createdOn", "updatedOn")
@@ -77,8 +77,7 @@ class Window:
                     "window_start and window_end need window_field: one of " + ", ".join(INSTANT_FIELDS + DAY_FIELDS)
                 )
             return cls()
-        if field not in INSTANT_FIELDS + DAY_FIELDS:
-            raise AworkConfigError(f"window_field: {field!r} is not one of {', '.join(INSTANT_FIELDS + DAY_FIELDS)}")
+        check_field(field)
         if start is None and end is None:
             raise AworkConfigError(
                 f"window_field {field}: neither window_start nor window_end is given; "
@@ -149,7 +148,7 @@ class Window:
         >>> Window.of(field="createdOn", start="2026-11-01").restrict("isBilled eq false or duration gt 0")
         "(isBilled eq false or duration gt 0) and createdOn ge datetime'2026-11-01T00:00:00'"
         """
-        window, own = self.filterby(literal_timezone=literal_timezone), (filterby or "").strip()
+        window, own = self.filterby(literal_timezone=literal_timezone), all_of(filterby)
         if not window or not own:
             return window or own or None
         check_balanced(own)
@@ -159,6 +158,16 @@ class Window:
         """The window in JSON types, for a manifest."""
         start, end = (None if bound is None else _plain(bound) for bound in (self.start, self.end))
         return {"field": self.field, "start": start, "end": end, "timezone": self.timezone}
+
+
+def check_field(field: str) -> None:
+    """
+    Refuse what no window can be on.
+
+    :raises AworkConfigError: it is not one of the fields.
+    """
+    if field not in INSTANT_FIELDS + DAY_FIELDS:
+        raise AworkConfigError(f"window_field: {field!r} is not one of {', '.join(INSTANT_FIELDS + DAY_FIELDS)}")
 
 
 def parse_length(text: str) -> pendulum.Duration:

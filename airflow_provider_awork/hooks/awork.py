@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from airflow.sdk import BaseHook
 
-from airflow_provider_awork.exceptions import AworkConfigError, AworkError
+from airflow_provider_awork.exceptions import AworkConfigError, AworkError, is_missing_connection
 from airflow_provider_awork.get_provider_info import CONNECTION_TYPE
 from airflow_provider_awork.version_compat import in_thread
 
 if TYPE_CHECKING:
     from datetime import date, datetime
+
+    from airflow.sdk import Connection
 
     from airflow_provider_awork.client.checks import Identity
     from airflow_provider_awork.client.config import AworkConfig
@@ -82,6 +84,23 @@ class AworkHook(BaseHook):
         from airflow_provider_awork.hooks.connection_form import connection_form_widgets
 
         return connection_form_widgets()
+
+    @classmethod
+    def get_connection(cls, conn_id: str) -> Connection:
+        """
+        The Airflow connection.
+
+        :raises AworkConfigError: there is none of that name.
+        """
+        try:
+            return super().get_connection(conn_id)
+        except Exception as error:
+            if not is_missing_connection(error):
+                raise
+            raise AworkConfigError(
+                f"awork_conn_id: Airflow has no connection {conn_id!r}. Create it with the type awork and the API key "
+                f"as password (or as AIRFLOW_CONN_{conn_id.upper()}), or pass the name of another one"
+            ) from error
 
     @cached_property
     def config(self) -> AworkConfig:
@@ -572,8 +591,10 @@ class AworkHook(BaseHook):
             return None
 
     def _restricted(self, filterby: str | None, window: Window | None) -> str | None:
+        from airflow_provider_awork.client.filters import all_of
+
         if window is None:
-            return filterby or None
+            return all_of(filterby)
         return window.restrict(filterby, literal_timezone=self.config.extras.literal_timezone)
 
 

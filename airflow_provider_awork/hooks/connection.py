@@ -28,7 +28,7 @@ def config_of(connection: Connection) -> AworkConfig:
 
     :raises AworkConfigError: a field of the connection has a value that cannot work.
     """
-    from airflow_provider_awork.client.config import build_config, check_extras
+    from airflow_provider_awork.client.config import MAKE_A_KEY, build_config, check_extras
 
     token: str | None
     with _naming(connection):
@@ -37,7 +37,8 @@ def config_of(connection: Connection) -> AworkConfig:
         if variable:
             token, hint = _access_token(connection.conn_id, variable)
         else:
-            token, hint = connection.password, f"Connection {connection.conn_id!r}: the API key is in its password"
+            token = connection.password
+            hint = f"Connection {connection.conn_id!r}: the API key in its password is not valid. {MAKE_A_KEY}"
         config = build_config(token=token, base_url=connection.host, extras=connection.extra_dejson, token_hint=hint)
     _mask(config.secrets())
     return config

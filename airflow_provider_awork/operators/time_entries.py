@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_awork.client.entry_states import EntryKey
 
 LOGGED_IDS = 100
+FREE_FIELDS = ("task/project/",)  # objects whose fields the model does not name
 TRANSFER = "airflow_provider_awork.transfers.awork_to_object_storage.AworkTimeEntriesToObjectStorageOperator"
 
 
@@ -119,8 +120,10 @@ class AworkTimeEntriesOperator(AworkBaseOperator):
         import msgspec
 
         from airflow_provider_awork.client import surrogates
+        from airflow_provider_awork.client.time_entries import list_path
 
         self._check_parameters()
+        list_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
         window = resolve_window(
             context,
             field=self.window_field,
@@ -138,20 +141,31 @@ class AworkTimeEntriesOperator(AworkBaseOperator):
         )
         entries: list[dict[str, Any]] = []
         size = 0
+        unseen = self._undocumented_fields()
         for rows in reader:
             self._check_caps(max(reader.rows, reader.expected or 0), size)
             for row in rows[: None if self.limit is None else self.limit - len(entries)]:
-                entry = self._projected(surrogates.decode(row))
+                whole = surrogates.decode(row)
+                unseen = {field for field in unseen if not has_path(whole, field)}
+                entry = self._projected(whole)
                 size += len(msgspec.json.encode(entry))
                 entries.append(entry)
             self._check_caps(len(entries), size)
             if len(entries) == self.limit:
                 break
+        if unseen:
+            self.log.warning(
+                "fields: awork documents no %s, and no entry has it, so its values are None; fields are written as "
+                "awork does, nested ones with a slash: %s",
+                ", ".join(map(repr, sorted(unseen))),
+                ", ".join(sorted(documented_fields())),
+            )
         self.log.info("%d time entries, %d bytes of JSON, %s", len(entries), size, window or "no window")
         return entries
 
     def _check_parameters(self) -> None:
-        if isinstance(self.fields, str) or self.fields == []:
+        names = self.fields if isinstance(self.fields, list | tuple) else ()
+        if self.fields is not None and not (names and all(isinstance(name, str) for name in names)):
             raise AworkConfigError(
                 f"fields: {self.fields!r} is not a list of field names such as ['id', 'project/name']"
             )
@@ -159,6 +173,11 @@ class AworkTimeEntriesOperator(AworkBaseOperator):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise AworkConfigError(f"{name}: {value!r} is not a positive whole number")
+
+    def _undocumented_fields(self) -> set[str]:
+        """Fields that awork may have since, or that are misspelt: the entries tell."""
+        known = documented_fields()
+        return {field for field in self.fields or () if field not in known and not field.startswith(FREE_FIELDS)}
 
     def _projected(self, entry: dict[str, Any]) -> dict[str, Any]:
         return entry if self.fields is None else {field: value_at(entry, field) for field in self.fields}
@@ -212,7 +231,7 @@ class AworkBatchTimeEntriesOperator(AworkBaseOperator):
     :param chunk_size: entries of one request, at most 1000.
     :param require_all: change nothing unless every entry can be changed. All are looked at before the first change, and
         awork leaves a chunk alone if it refuses one of its entries; the chunks after it are then not tried.
-    :param dry_run: only report what would change.
+    :param dry_run: only report what would change and, as ``failed``, what could not; nothing of it fails the task.
     :param ignore_not_found: entries that are gone are no failure.
     :param overwrite_changed: also change entries that were changed since the export.
     :param confirm_delete: ``delete`` needs True here; awork cannot bring deleted entries back.
@@ -302,6 +321,8 @@ class AworkBatchTimeEntriesOperator(AworkBaseOperator):
         for kind, ids in report.failed.items():
             self.log.warning("%s: %s", kind, ", ".join(ids[:LOGGED_IDS]) + (" ..." if len(ids) > LOGGED_IDS else ""))
         summary = report.to_dict()
+        if self.dry_run_only:
+            return summary
         if report.failures():
             context["ti"].xcom_push(key="report", value=summary)
         report.raise_for_failures()
@@ -474,6 +495,21 @@ def value_at(entry: dict[str, Any], path: str) -> Any:
     for key in path.split("/"):
         value = value.get(key) if isinstance(value, dict) else None
     return value
+
+
+def has_path(entry: dict[str, Any], path: str) -> bool:
+    """Whether there is a value, be it null, at a path such as ``project/name``."""
+    parent, _, key = path.rpartition("/")
+    holder = value_at(entry, parent) if parent else entry
+    return isinstance(holder, dict) and key in holder
+
+
+def documented_fields() -> set[str]:
+    """The paths of awork's documented fields, those of the objects on the way included."""
+    from airflow_provider_awork.extract.model import DERIVED, TIME_ENTRY
+
+    paths = [column.path.split(".") for column in TIME_ENTRY.columns if column.path != DERIVED]
+    return {"/".join(path[: depth + 1]) for path in paths for depth in range(len(path))}
 
 
 def _ids_in(given: Any) -> Any:

@@ -6,6 +6,17 @@ A local awork for tests and trials: HTTP on 127.0.0.1 over seeded data, with the
 
 from __future__ import annotations
 
+try:
+    import lark  # noqa: F401 - only to see whether it is there
+    import starlette  # noqa: F401
+    import uvicorn  # noqa: F401
+except ImportError as error:
+    # With the package's own name, for which python -m shows the message alone.
+    raise ImportError(
+        f"The sandbox needs further libraries ({error}). Run: pip install 'airflow-provider-awork[sandbox]'",
+        name=__name__,
+    ) from error
+
 from airflow_provider_awork.sandbox.faults import (
     Answer,
     BrokenGzip,

@@ -18,7 +18,7 @@ from airflow_provider_awork.exceptions import (
     AworkPollRefusedError,
 )
 from airflow_provider_awork.hooks.awork import AworkHook
-from airflow_provider_awork.polling import CountRange, checked_interval, is_transient, wait_after
+from airflow_provider_awork.polling import CountRange, checked_interval, is_transient, wait_after, whole_number
 from airflow_provider_awork.run_window import resolve_window
 from airflow_provider_awork.version_compat import (
     AirflowSensorTimeout,
@@ -167,8 +167,11 @@ class AworkTimeEntriesSensor(AworkBaseOperator, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once, and again after errors that may pass. In deferrable mode the trigger does so instead."""
+        from airflow_provider_awork.client.time_entries import list_path
+
         wanted = CountRange.of(min_count=self.min_count, max_count=self.max_count)
         checked_interval(self.poke_interval)
+        self.tolerated_errors = whole_number("tolerated_errors", self.tolerated_errors)
         window = resolve_window(
             context,
             field=self.window_field,
@@ -177,6 +180,7 @@ class AworkTimeEntriesSensor(AworkBaseOperator, BaseSensorOperator):
             length=self.window_length,
             timezone=self.timezone,
         )
+        list_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
         errors = 0
         while True:
             try:

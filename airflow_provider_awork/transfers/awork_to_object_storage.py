@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from airflow_provider_awork.extract.windows import Window
     from airflow_provider_awork.incremental import IncrementalLoad
 
+LOOKBACK = timedelta(minutes=5)
+
 
 class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
     """
@@ -103,7 +105,7 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
         window_length: str | None = None,
         timezone: str | None = None,
         incremental: str | None = None,
-        lookback: timedelta = timedelta(minutes=5),
+        lookback: timedelta = LOOKBACK,
         initial_window_start: date | datetime | str | None = None,
         project_id: str | None = None,
         estimate: bool = False,
@@ -172,6 +174,8 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
                 )
             if self.initial_window_start:
                 raise AworkConfigError("initial_window_start: only for incremental='updatedOn'")
+            if self.lookback != LOOKBACK:
+                raise AworkConfigError(f"lookback: {self.lookback!r} is only for incremental='updatedOn'")
             return
         if self.incremental != "updatedOn":
             raise AworkConfigError(f"incremental: {self.incremental!r} is not 'updatedOn'")
@@ -183,6 +187,11 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
                     f"{name} and incremental: an entry that stops to match is not delivered again, so that its old "
                     "state would stay for ever. Leave it out and filter where the entries are read"
                 )
+        if self.window_length and not (self.window_start or self.window_end):
+            raise AworkConfigError(
+                f"window_length: {self.window_length!r} needs window_start; without one, an incremental run takes all "
+                "since the run before"
+            )
         if not isinstance(self.lookback, timedelta) or self.lookback < timedelta(0) or self.lookback.microseconds:
             raise AworkConfigError(f"lookback: {self.lookback!r} is not a timedelta of whole seconds, zero or more")
 

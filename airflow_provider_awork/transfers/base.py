@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from airflow_provider_awork.extract.model import RowModel
     from airflow_provider_awork.extract.windows import Window
     from airflow_provider_awork.lineage import ExportLineage
+
+# A path without a scheme would be seen from the worker's current folder, and file:// without a third slash, too.
+_ABSOLUTE = re.compile(r"/|(?:file|local)://(?:[^/]*@)?/|(?!(?:file|local):)[a-z][a-z0-9+.-]*://.", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +128,11 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
         """
         from airflow_provider_awork.extract.writers import check_format
 
-        if not self.destination:
-            raise AworkConfigError("destination: empty; pass a prefix such as s3://aws_default@bucket/awork")
+        if not _ABSOLUTE.match(str(self.destination).strip()):
+            raise AworkConfigError(
+                f"destination: {str(self.destination)!r} has no scheme and is no absolute path; pass a prefix such as "
+                "s3://aws_default@bucket/awork or file:///data/awork"
+            )
         for name, most in (("max_rows_per_file", None), ("max_concurrent_requests", 50)):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1 or (most and value > most)):
@@ -270,7 +277,8 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
         from airflow.sdk import ObjectStoragePath
 
         try:
-            return ObjectStoragePath(self.destination).joinpath(*filter(None, [folder]))
+            given = self.destination.strip() if isinstance(self.destination, str) else self.destination
+            return ObjectStoragePath(given).joinpath(*filter(None, [folder]))
         except ValueError as error:
             raise AworkConfigError(
                 f"destination: {self.destination!r} is not a prefix such as s3://conn_id@bucket/prefix ({error})"

@@ -80,7 +80,7 @@ class AworkTimeEntriesTrigger(BaseTrigger):
         deadline: datetime | None = None,
         awork_conn_id: str = AworkHook.default_conn_name,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
         self.filterby = filterby
         self.window_field = window_field
         self.window_start = window_start
@@ -120,7 +120,7 @@ class AworkTimeEntriesTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         async with Poller(self.awork_conn_id) as poller:
             payload = await self._wait(poller)
-        yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
+        yield TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's
 
     async def _wait(self, poller: Poller) -> dict[str, Any]:
         wanted = CountRange.of(min_count=self.min_count, max_count=self.max_count)
@@ -215,7 +215,7 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
         initial_watermark: str | None = None,
         awork_conn_id: str = AworkHook.default_conn_name,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
         self.filterby = filterby
         self.project_id = project_id
         self.awork_task_id = awork_task_id
@@ -311,7 +311,7 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
                 spacing = min(self.poke_interval, EVENT_SPACING)
                 if event and time.monotonic() - max(told.values(), default=-spacing) >= spacing:
                     self.log.info("%d time entries changed: %s", event["changed"], event)
-                    yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+                    yield TriggerEvent(event)  # type: ignore[no-untyped-call]  # Airflow's
                     told[event["event_id"]] = time.monotonic()
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -364,7 +364,7 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
         from airflow_provider_awork.client.changes import read_newest_change
         from airflow_provider_awork.client.time_entries import list_path
 
-        path = list_path(project_id=self.project_id, task_id=self.awork_task_id)
+        path = list_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
         changes = read_newest_change(hook.client, path, filterby=self.filterby)
         return newest_of(changes) or (instant_text(datetime.now(UTC)) if changes else "")
 
@@ -372,7 +372,7 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
         from airflow_provider_awork.client.changes import read_changes
         from airflow_provider_awork.client.time_entries import list_path
 
-        path = list_path(project_id=self.project_id, task_id=self.awork_task_id)
+        path = list_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
         return read_changes(hook.client, path, filterby=self.filterby, since=since)
 
     def _say(self, errors: int, error: Exception) -> None:

@@ -52,6 +52,7 @@ def test_extras_come_as_json_or_as_text(extras: dict[str, Any], name: str, value
         ({"token": ""}, "password"),
         ({"token": "with blank"}, "password"),
         ({"token": "line\nbreak"}, "password"),
+        ({"token": "Bearer some-key"}, "password: the API key starts with 'Bearer'"),
         ({"token": "schlüssel"}, "password"),
         ({"base_url": "api.awork.com"}, "host"),
         ({"base_url": "ftp://api.awork.com/api/v1"}, "host"),

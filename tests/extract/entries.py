@@ -18,7 +18,6 @@ TEXT = (
     "Rückmeldung Angebot Budget Schätzung Layout Schnittstelle Migration Datenbank report weekly planning"
 )
 WORDS = TEXT.split()
-SIZE = 3600  # bytes of a typical entry, what the project's figures are measured with
 
 Entry = dict[str, Any]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -133,6 +134,20 @@ def test_a_run_suspended_in_mid_switch_fails(local: Any, tmp_path: Path, monkeyp
     monkeypatch.setattr(stores.LocalStore, "write", suspended)
     with pytest.raises(AworkDestinationBusyError):
         export(local, tmp_path, OLD_SET)
+
+
+def test_a_claim_that_cannot_be_released_is_said(
+    local: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    publisher = Publisher(local, owner=OWNER).__enter__()
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "disk full")
+
+    monkeypatch.setattr(stores.LocalStore, "update", full)
+    publisher._claim.release()
+    assert "Could not release" in caplog.text
+    assert "disk full" in caplog.text
 
 
 @pytest.mark.emulator

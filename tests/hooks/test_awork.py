@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from unittest import mock
 from urllib.parse import quote
 
@@ -138,6 +139,16 @@ def test_parameters_that_cannot_work_send_nothing(hook: AworkHook, awork: Sandbo
 def test_a_bad_filter_is_the_users(hook: AworkHook) -> None:
     with pytest.raises(AworkFilterError, match="invalid-filter-or-order"):
         list(hook.get_time_entries(filterby="isBillable = true"))
+    with pytest.raises(AworkFilterError, match=r"filterby as it was sent.*isBillable = true.*createdOn ge"):
+        list(hook.get_time_entries(filterby="isBillable = true", **WINDOW))
+
+
+def test_a_filter_that_is_no_text_sends_nothing(hook: AworkHook, awork: Sandbox) -> None:
+    before = len(awork.requests)
+    for ask in (hook.get_time_entries, hook.count_time_entries, partial(hook.get_list, "users")):
+        with pytest.raises(AworkConfigError, match=r"filterby: .'a'. is not text"):
+            list(ask(filterby=["a"]))
+    assert len(awork.requests) <= before + 2  # who asks
 
 
 def test_one_entry(hook: AworkHook, awork: Sandbox) -> None:
@@ -215,6 +226,11 @@ def test_making_a_hook_looks_nothing_up() -> None:
     AworkHook("there_is_no_such_connection")
 
 
+def test_a_connection_that_is_missing_fails_at_once_with_the_way_out() -> None:
+    with pytest.raises(AworkConfigError, match=r"awork_conn_id: Airflow has no connection 'nowhere'. Create it"):
+        _ = AworkHook("nowhere").config
+
+
 def test_test_connection_names_workspace_and_identity(hook: AworkHook, awork: Sandbox) -> None:
     works, message = hook.test_connection()
     assert works
@@ -243,7 +259,8 @@ def test_missing_rights_are_said(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_wrong_key_fails(awork: Sandbox) -> None:
-    with connection_in_environment(awork.url, "wrong-key"), pytest.raises(AworkAuthenticationError):
+    way_out = "'awork_default'.*Settings > Integrations"
+    with connection_in_environment(awork.url, "wrong-key"), pytest.raises(AworkAuthenticationError, match=way_out):
         list(AworkHook().get_time_entries())
 
 

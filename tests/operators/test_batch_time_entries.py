@@ -145,6 +145,15 @@ def test_a_failure_names_the_ids_and_leaves_a_report(awork: Sandbox) -> None:
     assert tolerated.xcom("mark")["failed"] == {"not found": 1}
 
 
+def test_a_dry_run_only_reports_what_would_fail(awork: Sandbox) -> None:
+    running, *others = backlog(awork)[:3]
+    awork.store.edit(running, startTimeUtc="08:00:00", endTimeUtc=None, endDateUtc=None, duration=0)
+    result = run("batch_dry_timer", time_entry_ids=[running, *others, MISSING], dry_run=True)
+    report = result.xcom("mark")
+    assert (report["to_change"], report["failed"]) == (2, {"timer runs": 1, "not found": 1})
+    assert f"timer runs: {running}" in result.logs
+
+
 def test_nothing_to_do_is_a_success(awork: Sandbox) -> None:
     assert run("batch_nothing", time_entry_ids=[]).xcom("mark")["entries"] == 0
 

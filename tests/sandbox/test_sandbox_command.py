@@ -51,6 +51,17 @@ def test_a_taken_port_is_a_clear_error():
     assert "Traceback" not in done.stderr
 
 
+def test_without_its_libraries_it_names_the_extra():
+    code = (
+        "import runpy, sys\nsys.modules['lark'] = None\nrunpy._run_module_as_main('airflow_provider_awork.sandbox')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode == 1
+    assert "pip install 'airflow-provider-awork[sandbox]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_sandbox_needs_nothing_of_the_rest_of_the_package_and_no_airflow():
     code = (
         "import sys, airflow_provider_awork.sandbox.__main__\n"

@@ -13,7 +13,7 @@ import pendulum
 import pyarrow.parquet as pq
 from airflow.sdk import DAG, ObjectStoragePath
 
-from airflow_provider_awork.extract.manifest import MANIFEST_NAME, read_manifest, verify_manifest
+from airflow_provider_awork.extract.manifest import MANIFEST_NAME, verify_manifest
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 from tests.airflow_harness import DagResult, run_dag
 from tests.storage_emulators import Emulator
@@ -64,9 +64,6 @@ class Destination:
         """Nothing but one complete set lies there."""
         assert self.names() == {MANIFEST_NAME, *self.files()}
         assert self.unfinished_uploads() == []
-
-    def is_empty(self) -> bool:
-        return not self.names() and read_manifest(self.path) is None
 
     def _prefix(self) -> str:
         return self.url.rsplit("@", 1)[1].removeprefix(f"{self.bucket}/") + "/"

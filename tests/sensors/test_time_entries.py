@@ -211,6 +211,8 @@ def test_execution_timeout_while_deferred_allows_another_try(awork: Sandbox) -> 
         ({"poke_interval": 0}, "poke_interval"),
         ({"window_field": "startDateLocal"}, "CronDataIntervalTimetable"),
         ({"project_id": "no-guid"}, "project_id"),
+        ({"awork_task_id": "abc"}, "awork_task_id: 'abc'"),
+        ({"tolerated_errors": "a"}, "tolerated_errors: 'a'"),
     ],
 )
 def test_parameters_that_cannot_work(awork: Sandbox, parameters: dict[str, Any], said: str) -> None:

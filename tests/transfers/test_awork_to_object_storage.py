@@ -199,7 +199,13 @@ def test_s3_through_an_airflow_connection(awork: Sandbox, s3_emulator: S3Emulato
         ({"max_rows_per_file": 0}, "max_rows_per_file"),
         ({"max_concurrent_requests": 51}, "max_concurrent_requests"),
         ({"csv_formula_guard": True}, "csv_formula_guard"),
-        ({"spool_folder": "/no/such/folder"}, "spool folder"),
+        ({"spool_folder": "/no/such/folder"}, "spool_folder"),
+        ({"filterby": "isBillable = true"}, "filterby as it was sent, which positions count in: 'isBillable = true'"),
+        ({"filterby": ["a"]}, "filterby: ['a'] is not text"),
+        ({"lookback": timedelta(minutes=1)}, "lookback"),
+        ({"incremental": "updatedOn", "window_length": "P1D"}, "window_length: 'P1D' needs window_start"),
+        ({"window_field": "start_date"}, "window_field: 'start_date' is not one of"),
+        ({"awork_conn_id": "no_such_connection"}, "awork_conn_id: Airflow has no connection 'no_such_connection'"),
         ({"window_field": "updatedOn", "window_start": "2026-11-02", "window_end": "2026-11-01"}, "window_end"),
         ({"window_field": "createdOn", "window_start": "2026-11-01T00:00:00", "window_end": "2026-11-02"}, "time zone"),
         (
@@ -229,6 +235,11 @@ def test_bad_input_fails_at_once_without_a_manifest(
     ("destination", "said"),
     [
         ("", "destination"),
+        ("  ", "no absolute path"),
+        ("out/x", "no absolute path"),
+        ("my-lake/awork/x", "no absolute path"),
+        ("file://out/x", "no absolute path"),
+        ("gs://no_such_connection@bucket/prefix", "no_such_connection"),
         ("s3://another_conn@bucket/prefix", "pip install 'airflow-provider-awork[s3]'"),
         ("ftp://host/prefix", "no filesystem"),
         ("nonsense://host/prefix", "s3://"),
@@ -244,6 +255,11 @@ def test_a_destination_that_cannot_work_fails_before_anything_is_read(
     assert (result.task("export").state, result.task("export").try_number) == ("failed", 1)
     assert said in result.logs
     assert len(awork.requests) == before
+
+
+def test_blanks_around_a_destination_are_left_out(awork: Sandbox, destination: str) -> None:
+    export(f" {destination} ", window_field="createdOn", window_start="2000-01-01", window_end="2000-01-02")
+    assert manifest_of(destination)["rows"] == 0
 
 
 @pytest.mark.emulator

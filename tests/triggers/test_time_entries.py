@@ -101,8 +101,9 @@ def test_any_number_of_errors_may_be_tolerated(awork: Sandbox) -> None:
 
 
 def test_a_missing_connection_fails_it() -> None:
-    with pytest.raises(Exception, match="nowhere"):
-        asyncio.run(payloads(trigger(awork_conn_id="nowhere").run()))
+    (event,) = asyncio.run(payloads(trigger(awork_conn_id="nowhere").run()))
+    assert (event["status"], event["permanent"]) == ("error", True)
+    assert "Airflow has no connection 'nowhere'" in event["message"]
     assert nothing_is_held()
 
 
