@@ -77,7 +77,7 @@ def running_airflow(folder: Path) -> Iterator[RestApi]:
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
             "AIRFLOW_CONN_AWORK_DEFAULT": json.dumps(connection),
             "AWORK_DESTINATION": f"file://{folder}/awork",
-            "AWORK_DUCKDB": f"{folder}/awork.duckdb",
+            "AWORK_DUCKDB": str(folder),
         }
         dags = REPOSITORY / "example_dags"
         with AirflowStack(folder / "airflow", dags=dags, environment=environment) as stack, stack.explained():
