@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from airflow_provider_awork.client import surrogates
 from airflow_provider_awork.client.filters import datetime_literal, is_repeated
 from airflow_provider_awork.client.operations import TIME_ENTRIES
 from airflow_provider_awork.client.pages import decode_page
@@ -93,6 +94,9 @@ class _Me(msgspec.Struct):
     workspace: _Workspace | None = None
 
 
+_decode_me = surrogates.tolerant(msgspec.json.Decoder(_Me).decode)
+
+
 class _Permission(msgspec.Struct):
     feature: str | None = None
     accessLevels: list[str] | None = None
@@ -113,7 +117,7 @@ def identity(session: AworkSession) -> Identity:
 
     :raises AworkAuthenticationError: the key is not valid.
     """
-    me = session.get("me", parse=partial(decode_body, msgspec.json.Decoder(_Me).decode))
+    me = session.get("me", parse=partial(decode_body, _decode_me))
     workspace = me.workspace or _Workspace()
     permissions = _permissions(session)
     return Identity(

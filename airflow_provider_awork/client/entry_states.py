@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from airflow_provider_awork.client import surrogates
 from airflow_provider_awork.client.arguments import checked_id
 from airflow_provider_awork.client.filters import datetime_literal
 from airflow_provider_awork.client.operations import TIME_ENTRIES
@@ -191,7 +192,7 @@ def _read_each(client: AworkClient, ids: list[str]) -> Iterable[tuple[str, Entry
         return list(zip(ids, pool.map(read, ids), strict=True))
 
 
-_decode = msgspec.json.Decoder(EntryState).decode
+_decode = surrogates.tolerant(msgspec.json.Decoder(EntryState).decode)
 
 
 def _decoded(row: msgspec.Raw) -> EntryState:

@@ -8,6 +8,7 @@ from typing import Literal, NotRequired, TypedDict, get_args
 
 import msgspec
 
+from airflow_provider_awork.client import surrogates
 from airflow_provider_awork.exceptions import AworkBatchError
 
 BatchOperation = Literal["delete", "setTypeOfWork", "setIsBillable", "setIsBilled", "setProject", "setTask", "setUser"]
@@ -128,7 +129,7 @@ class _MultiStatus(msgspec.Struct, rename="camel"):
     bad_request: _Ids | None = None
 
 
-decode_multi_status = msgspec.json.Decoder(_MultiStatus).decode
+decode_multi_status = surrogates.tolerant(msgspec.json.Decoder(_MultiStatus).decode)
 
 
 def batch_result(status: _MultiStatus, *, operation: str, asked: Sequence[str]) -> BatchResult:

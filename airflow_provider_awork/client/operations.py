@@ -32,7 +32,7 @@ from airflow_provider_awork.client.models import (
     batch_result,
     decode_multi_status,
 )
-from airflow_provider_awork.client.session import Answer, AworkSession, decode_body, decode_json
+from airflow_provider_awork.client.session import Answer, AworkSession, decode_body, decode_json, decode_raw_json
 from airflow_provider_awork.exceptions import AworkConfigError, AworkTransportError
 
 TIME_ENTRIES = "timeentries"
@@ -124,8 +124,9 @@ class TimeEntryOperations:
             raise AworkConfigError("changes: pass at least one field that is to change")
         checked = entry_fields(changes)
         _refuse_cleared(checked, "typeOfWorkId", "timezone")
-        entry = self.get_time_entry(time_entry_id)
-        return self._change_entry("PUT", f"{TIME_ENTRIES}/{checked_id(time_entry_id)}", changed_entry(entry, checked))
+        path = f"{TIME_ENTRIES}/{checked_id(time_entry_id)}"
+        entry: Entry = self.session.get(path, parse=decode_raw_json)  # a note that was cut goes back as it is
+        return self._change_entry("PUT", path, changed_entry(entry, checked))
 
     def delete_time_entry(self, time_entry_id: str) -> None:
         """Delete an entry for good; billed ones need an administrator. Source: .../delete-time-entry-by-id"""

@@ -94,6 +94,11 @@ def decode_json(answer: Answer) -> Any:
     return decode_body(surrogates.decode, answer) if answer.body else None
 
 
+def decode_raw_json(answer: Answer) -> Any:
+    """The body as :func:`decode_json` gives it, but with texts that can only go back to awork as they came."""
+    return decode_body(surrogates.decode_raw, answer) if answer.body else None
+
+
 def decode_body(decode: Callable[[bytes | memoryview], T], answer: Answer) -> T:
     """
     Decode a body.
@@ -261,7 +266,7 @@ def error_from(
     permission with 401 and the error object; something in between may answer with HTML.
     """
     try:
-        body = msgspec.json.decode(answer.body)
+        body = surrogates.decode(answer.body)
     except msgspec.DecodeError:
         body = None
     error = body if isinstance(body, dict) else {}

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -19,12 +19,15 @@ import msgspec
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
+T = TypeVar("T")
+Text = bytes | memoryview | msgspec.Raw
+
 _scan = json.JSONDecoder().raw_decode
 _REPLACEMENT = rb"\ufffd"
 REPLACEMENT_CHARACTER = "\ufffd"
 
 
-def mask(text: bytes | memoryview | msgspec.Raw) -> bytes:
+def mask(text: Text) -> bytes:
     r"""
     JSON in which each half of a pair is ``\ufffd``, which is as long.
 
@@ -76,9 +79,44 @@ def _next(text: str, position: int) -> int:
     return position
 
 
-def decode(text: bytes | memoryview | msgspec.Raw) -> Any:
+def tolerant(decode: Callable[[Any], T]) -> Callable[[Text], T]:
+    r"""
+    A decoder that reads halves of pairs, which may be in a field that it skips, too.
+
+    :param decode: of msgspec, for bytes.
+
+    >>> tolerant(msgspec.json.Decoder(list[str]).decode)(rb'["half \ud83d"]')
+    ['half \ufffd']
+    """
+
+    def decode_masked_if_needed(text: Text) -> T:
+        try:
+            return decode(text)
+        except msgspec.DecodeError:
+            return decode(mask(text))
+
+    return decode_masked_if_needed
+
+
+_decode = tolerant(msgspec.json.decode)
+
+
+def decode(text: Text) -> Any:
     """JSON as Python objects."""
+    return _decode(text)
+
+
+def decode_raw(text: Text) -> Any:
+    r"""
+    JSON as Python objects in which halves of pairs are what they were, for ``json.dumps`` to write them again.
+
+    Such texts cannot be encoded: they are for nothing else.
+
+    >>> json.dumps(decode_raw(rb'["half \ud83d"]'))
+    '["half \\ud83d"]'
+    """
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
-        return msgspec.json.decode(mask(text))
+        msgspec.json.decode(mask(text))  # refuses what only Python takes for JSON
+        return json.loads(bytes(text))

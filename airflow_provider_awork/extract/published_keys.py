@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import msgspec
 
+from airflow_provider_awork.client import surrogates
 from airflow_provider_awork.client.entry_states import EntryKey
 from airflow_provider_awork.exceptions import AworkConfigError, AworkPublishError
 from airflow_provider_awork.extract.manifest import MANIFEST_NAME, fetch_files, read_manifest, set_sha256
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 COLUMNS = ["id", "created_on", "updated_on", "resource_version"]
 BATCH_ROWS = 5_000
 
-_decode = msgspec.json.Decoder(EntryKey).decode
+_decode = surrogates.tolerant(msgspec.json.Decoder(EntryKey).decode)
 
 
 class PublishedKeys(Collection[EntryKey]):

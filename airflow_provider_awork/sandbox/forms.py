@@ -6,6 +6,7 @@ Where they are thin: a field that awork's schema does not have is refused, as it
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -87,12 +88,23 @@ def read_form(body: bytes, form: type[Form]) -> Form:
     :raises ApiError: ``invalid-model`` for what is no JSON object, ``validation-failed`` with the field for the rest.
     """
     try:
-        return msgspec.json.decode(body, type=form)
+        return msgspec.convert(_decoded(body), form)
     except msgspec.ValidationError as error:
         message, place = _message_and_place(str(error))
         raise ApiError(400, "validation-failed", f"The request is not valid: {message}.", field=place) from error
     except msgspec.DecodeError as error:
         raise ApiError(400, "invalid-model", f"The body is empty or malformed: {error}.") from error
+
+
+def _decoded(body: bytes) -> Any:
+    """Also texts with halves of surrogate pairs, which JSON has as escapes."""
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        try:
+            return json.loads(body)
+        except ValueError:
+            raise error from None
 
 
 def _message_and_place(text: str) -> tuple[str, str]:

@@ -302,7 +302,10 @@ class Store:
 
 def compact_json(value: Any) -> str:
     """JSON as awork writes it: no blanks, no escapes for letters."""
-    return msgspec.json.encode(value).decode()
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON has as an escape only
+        return json.dumps(value, separators=(",", ":"))
 
 
 def _prepare(table: Table, row: Mapping[str, Any] | str) -> tuple[Parameter, ...]:

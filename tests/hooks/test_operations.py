@@ -55,6 +55,17 @@ def test_every_operation_of_the_client_is_a_method_with_the_same_parameters() ->
             assert own.parameters == inspect.signature(operation).parameters, name
 
 
+def test_an_update_keeps_a_note_that_was_cut_in_the_middle_of_an_emoji(
+    hook: AworkHook, awork: Sandbox, entries: list[dict[str, Any]]
+) -> None:
+    note = json.loads(r'"cut \ud83d, \ude00\ud83d turned round, whole \ud83d\ude00"')
+    entry = awork.store.edit(entries[3]["id"], note=note)
+    changed = hook.update_time_entry(entry["id"], isBillable=not entry["isBillable"])
+    assert stored(awork, entry["id"])["note"] == note
+    assert stored(awork, entry["id"])["isBillable"] is not entry["isBillable"]
+    assert changed["note"] == "cut \ufffd, \ufffd\ufffd turned round, whole \U0001f600"
+
+
 def test_create_update_replace_delete(hook: AworkHook, awork: Sandbox, entries: list[dict[str, Any]]) -> None:
     like = entries[0]
     entry = hook.create_time_entry(

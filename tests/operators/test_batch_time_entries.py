@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,39 @@ def test_the_output_of_an_export_is_marked(awork: Sandbox, tmp_path: Path, file_
     assert (report["entries"], report["changed"], report["already"]) == (len(to_bill), len(to_bill), 0)
     again = run("batch_again", manifest=f"{tmp_path.as_uri()}/_manifest.json").xcom("mark")
     assert (again["changed"], again["already_by"]) == (0, {awork.me: len(to_bill)})
+
+
+HALF = r"cut \ud83d"  # in the middle of an emoji: valid JSON, but no text
+
+
+def cut_notes(awork: Sandbox, ids: list[str]) -> dict[str, bytes]:
+    """Put half of a surrogate pair into the notes of entries; give the texts of these entries."""
+    for entry_id in ids:
+        awork.store.edit(entry_id, note=json.loads(f'"{HALF}"'))
+    return {entry_id: awork.store.texts()[entry_id] for entry_id in ids}
+
+
+@pytest.mark.parametrize("file_format", ["ndjson", "csv", "parquet"])
+def test_notes_with_half_of_a_surrogate_pair_are_marked_and_kept(
+    awork: Sandbox, tmp_path: Path, file_format: str
+) -> None:
+    to_bill, before = backlog(awork), billed(awork)
+    neighbours = [entry_id for entry_id in awork.store.ids() if entry_id not in to_bill]
+    cut, others = cut_notes(awork, to_bill[::5]), cut_notes(awork, neighbours)
+    assert all(HALF.encode() in text for text in cut.values())
+    result = run_dag(dag_of_export_and_mark(f"file://{tmp_path}", file_format=file_format))
+    assert result.xcom("mark")["changed"] == len(to_bill)
+    assert billed(awork) == before | set(to_bill)
+    texts = awork.store.texts()
+    assert all(HALF.encode() in texts[entry_id] for entry_id in cut)
+    assert {entry_id: texts[entry_id] for entry_id in others} == others
+
+
+def test_ids_of_entries_with_half_of_a_surrogate_pair_are_marked(awork: Sandbox) -> None:
+    ids = backlog(awork)[:2]
+    cut_notes(awork, ids[:1])
+    assert run("batch_half_of_a_pair", time_entry_ids=ids).xcom("mark")["changed"] == 2
+    assert set(ids) <= billed(awork)
 
 
 @pytest.mark.emulator
