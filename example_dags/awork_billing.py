@@ -1,13 +1,19 @@
 """
-Monthly billing: export what is billable and not billed, let a human approve it, invoice it, mark exactly those entries
-as billed, and check that they are.
+Monthly billing: export all that is billable and not billed up to the end of the month, let a human approve it, invoice
+it, mark exactly those entries as billed, and check that they are.
+
+Late entries are not lost: what is booked, corrected or made billable after its month was invoiced, or was rejected
+then, is still open, so the next run takes it. ``check`` says how many wait.
 
 Every task can be run again after a crash. ``invoice`` is a placeholder for your own invoicing; like it, yours must
-not invoice a month twice: here a record says which set of entries was invoiced. Entries that are booked or changed
-after the export are not marked; ``check`` says how many wait for the next invoice.
+keep a record of the entries on each invoice and refuse those that are on another one. For an entry stays open until
+it is marked: if a run invoices and fails before it has marked all, the next month's export holds the rest again. That
+run is refused before anybody is asked to approve it. Clear ``mark_billed`` of the failed run, then ``export`` of the
+refused one. An entry that was corrected between export and marking is not marked either: put the invoice right by
+hand, and mark the entry in awork.
 
 After the invoice, clear ``mark_billed`` or ``check``, not ``export``: another export lacks what is billed by now, and
-``invoice`` refuses it.
+is refused.
 
 Where to: the environment variable ``AWORK_BILLING_DESTINATION``, a prefix as ``ObjectStoragePath`` takes it, such as
 ``s3://aws_default@my-lake/awork/billing``.
@@ -19,6 +25,7 @@ import gzip
 import json
 import os
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -27,14 +34,47 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, ObjectStoragePath, task
 from airflow.timetables.interval import CronDataIntervalTimetable
 
+from airflow_provider_awork.client import surrogates
 from airflow_provider_awork.hooks.awork import AworkHook
-from airflow_provider_awork.operators.time_entries import AworkBatchTimeEntriesOperator
+from airflow_provider_awork.operators.time_entries import AworkBatchTimeEntriesOperator, value_at
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 
 BERLIN = "Europe/Berlin"
 DESTINATION = os.environ.get("AWORK_BILLING_DESTINATION", "file:///tmp/awork/billing")
 MONTH = "{{ data_interval_start.in_timezone('Europe/Berlin').format('YYYY-MM') }}"
+FIRST_DAY = "2020-01-01"  # of what this DAG bills: what was worked before and is open stays open
+END = "{{ data_interval_end.in_timezone('Europe/Berlin').isoformat() }}"
 BACKLOG = "isBillable eq true and isBilled eq false and duration gt 0"  # running timers have a duration of 0
+
+
+def entries_of(exported: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The time entries of an export."""
+    folder = ObjectStoragePath(exported["destination"])
+    for file in json.loads((folder / "_manifest.json").read_text())["files"]:
+        with (folder / file["name"]).open("rb") as packed, gzip.open(packed) as lines:
+            yield from map(surrogates.decode, lines)
+
+
+def is_invoiced(exported: dict[str, Any], month: str) -> bool:
+    """
+    Whether the month's invoice is of this very set.
+
+    :raises ValueError: it is of another set, or an entry is on another month's invoice.
+    """
+    ids = {entry["id"] for entry in entries_of(exported)}
+    for record in ObjectStoragePath(f"{DESTINATION}/invoices").glob("*.json"):
+        invoice = json.loads(record.read_text())
+        if invoice["month"] == month and invoice["sha256"] == exported["sha256"]:
+            return True
+        if invoice["month"] == month:
+            raise ValueError(f"{month} was invoiced already, from another set of time entries: see {record}")
+        if twice := ids.intersection(invoice["time_entry_ids"]):
+            raise ValueError(
+                f"{len(twice)} of {len(ids)} time entries are on the invoice of {invoice['month']} already, such as "
+                f"{min(twice)}, see {record}: clear mark_billed of that run, then export of this one"
+            )
+    return False
+
 
 with DAG(
     dag_id="awork_billing",
@@ -50,24 +90,23 @@ with DAG(
         destination=f"{DESTINATION}/month={MONTH}",
         filterby=BACKLOG,
         window_field="startDateLocal",
+        window_start=FIRST_DAY,
+        window_end=END,
         timezone=BERLIN,
         file_format="ndjson",
     )
 
     @task(multiple_outputs=False)  # a dict annotation alone would push one XCom per client name
-    def hours_by_client(exported: dict[str, Any]) -> dict[str, float]:
-        folder = ObjectStoragePath(exported["destination"])
+    def hours_by_client(exported: dict[str, Any], month: str) -> dict[str, float]:
+        is_invoiced(exported, month)  # nobody is to approve what is refused later
         seconds: dict[str, int] = defaultdict(int)
-        for file in json.loads((folder / "_manifest.json").read_text())["files"]:
-            with (folder / file["name"]).open("rb") as packed, gzip.open(packed) as lines:
-                for entry in map(json.loads, lines):
-                    client = entry.get("project", {}).get("company", {}).get("name", "without a client")
-                    seconds[client] += entry["duration"]
+        for entry in entries_of(exported):
+            seconds[value_at(entry, "project/company/name") or "without a client"] += entry["duration"]
         return {client: round(total / 3600, 2) for client, total in sorted(seconds.items())}
 
     approve = ApprovalOperator(
         task_id="approve",
-        subject=f"Invoice {{{{ ti.xcom_pull('export')['rows'] }}}} time entries of {MONTH}?",
+        subject=f"Invoice {{{{ ti.xcom_pull('export')['rows'] }}}} time entries up to the end of {MONTH}?",
         body="""
 | client | hours |
 |---|---|
@@ -78,15 +117,14 @@ with DAG(
 
     @task
     def invoice(exported: dict[str, Any], hours: dict[str, float], month: str) -> None:
-        """Replace this by your invoicing; keep that a month is never invoiced twice."""
-        record = ObjectStoragePath(f"{DESTINATION}/invoices/{month}.json")
-        if record.exists():
-            invoiced = json.loads(record.read_text())
-            if invoiced["sha256"] != exported["sha256"]:
-                raise ValueError(f"{month} was invoiced already, from another set of time entries: see {record}")
+        """Replace this by your invoicing; keep that nothing is ever invoiced twice."""
+        if is_invoiced(exported, month):
             return
+        ids = [entry["id"] for entry in entries_of(exported)]
+        record = ObjectStoragePath(f"{DESTINATION}/invoices/{month}.json")
         record.parent.mkdir(parents=True, exist_ok=True)
-        record.write_text(json.dumps({"month": month, "sha256": exported["sha256"], "hours": hours}))
+        invoice = {"month": month, "sha256": exported["sha256"], "hours": hours, "time_entry_ids": ids}
+        record.write_text(json.dumps(invoice))
 
     mark_billed = AworkBatchTimeEntriesOperator(
         task_id="mark_billed",
@@ -104,21 +142,16 @@ with DAG(
     )
 
     @task
-    def check(exported: dict[str, Any], report: dict[str, Any], start: str, end: str) -> int:
+    def check(exported: dict[str, Any], report: dict[str, Any], end: str) -> int:
         if report["already"] != exported["rows"]:
             raise ValueError(f"{report['already']} of {exported['rows']} time entries are billed: {report}")
         late = AworkHook().count_time_entries(
-            filterby=BACKLOG, window_field="startDateLocal", window_start=start, window_end=end, timezone=BERLIN
+            filterby=BACKLOG, window_field="startDateLocal", window_start=FIRST_DAY, window_end=end, timezone=BERLIN
         )
-        print(f"All {exported['rows']} time entries are billed; {late} of that month wait for the next invoice")
+        print(f"All {exported['rows']} time entries are billed; {late} late ones wait for the next invoice")
         return late
 
-    hours = hours_by_client(export.output)
+    hours = hours_by_client(export.output, MONTH)
     invoiced = invoice(export.output, hours, MONTH)
     hours >> approve >> invoiced >> mark_billed >> read_again
-    check(
-        export.output,
-        read_again.output,
-        "{{ data_interval_start.in_timezone('Europe/Berlin').isoformat() }}",
-        "{{ data_interval_end.in_timezone('Europe/Berlin').isoformat() }}",
-    )
+    check(export.output, read_again.output, END)

@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,10 @@ from tests.examples import load
 from tests.human import human
 
 BERLIN = "Europe/Berlin"
-OCTOBER = (pendulum.datetime(2026, 10, 1, tz=BERLIN), pendulum.datetime(2026, 11, 1, tz=BERLIN))
+OCTOBER, NOVEMBER, DECEMBER = (
+    (pendulum.datetime(2026, month, 1, tz=BERLIN), pendulum.datetime(2026, month, 1, tz=BERLIN).add(months=1))
+    for month in (10, 11, 12)
+)
 MARKING = "/timeentries/batch/setIsBilled"
 ROOT = Path(__file__).parent.parent
 
@@ -47,19 +52,43 @@ def destination(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "billing"
 
 
-def bill(*, answer: str = "Approve") -> DagResult:
+def bill(month: tuple[datetime, datetime] = OCTOBER, *, answer: str = "Approve") -> DagResult:
     with human("awork_billing", answer=answer):
-        return run_dag(load("awork_billing"), logical_date=OCTOBER[1], data_interval=OCTOBER)
+        return run_dag(load("awork_billing"), logical_date=month[1], data_interval=month)
 
 
-def to_bill(awork: Sandbox) -> set[str]:
+def book(awork: Sandbox, day: str, **fields: Any) -> str:
+    """Somebody books an hour to bill; its id."""
+    fields = {"isBillable": True, "isBilled": False, "duration": 3600, "startDateLocal": f"{day}T00:00:00"} | fields
+    entry = awork.make_entry(**fields)
+    awork.store.add(entry)
+    return str(entry["id"])
+
+
+def invoices(destination: Path) -> dict[str, set[str]]:
+    """The entries on each invoice, by month."""
+    records = [json.loads(path.read_text()) for path in (destination / "invoices").glob("*.json")]
+    return {record["month"]: set(record["time_entry_ids"]) for record in records}
+
+
+def markings(awork: Sandbox) -> Counter[str]:
+    """How often it was asked to mark each entry."""
+    return Counter(
+        entry_id
+        for request in awork.requests
+        if request.path == MARKING
+        for entry_id in json.loads(request.body)["timeEntryIds"]
+    )
+
+
+def to_bill(awork: Sandbox, before: str = "2026-11") -> set[str]:
     return set(
         awork.store.ids(
             lambda entry: (
                 entry["isBillable"]
                 and not entry["isBilled"]
                 and entry["duration"] > 0
-                and entry["startDateLocal"].startswith("2026-10")
+                and entry["startDateLocal"] < before
             )
         )
     )
@@ -67,6 +96,19 @@ def to_bill(awork: Sandbox) -> set[str]:
 
 def billed(awork: Sandbox) -> set[str]:
     return set(awork.store.ids(lambda entry: entry["isBilled"]))
+
+
+def clear(result: DagResult, *task_ids: str) -> None:
+    """Let tasks of a run count as not done, for ``continue_dag``."""
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    of_tasks = (TaskInstance.run_id == result.run_id, TaskInstance.task_id.in_(task_ids))
+    with create_session() as session:
+        session.execute(
+            update(TaskInstance).where(TaskInstance.dag_id == "awork_billing", *of_tasks).values(state=None)
+        )
 
 
 def states(result: DagResult) -> dict[str, str | None]:
@@ -84,7 +126,7 @@ def test_a_month_is_exported_approved_invoiced_marked_and_checked(awork: Sandbox
     assert result.xcom("check") == 0
     assert json.loads((destination / "invoices/2026-10.json").read_text())["sha256"] == result.xcom("export")["sha256"]
     (asked,) = somebody.asked
-    assert asked["subject"] == f"Invoice {len(expected)} time entries of 2026-10?"
+    assert asked["subject"] == f"Invoice {len(expected)} time entries up to the end of 2026-10?"
     told = [float(line.split("|")[2]) for line in asked["body"].splitlines()[3:]]
     assert sum(told) == pytest.approx(hours, abs=0.1)
 
@@ -120,15 +162,24 @@ def test_a_worker_that_is_killed_between_invoice_and_mark(awork: Sandbox, destin
         awork.faults.add(kill)
         assert worker.wait(timeout=120) == -signal.SIGKILL, (tmp_path / "log").read_text()
     awork.faults.clear()
+    killed = last_run_id("awork_billing")
     invoice = (destination / "invoices/2026-10.json").read_bytes()
     assert billed(awork) == before
 
+    # Nobody has looked after it when the next month is over: what is invoiced is not invoiced again.
+    with human("awork_billing") as somebody:
+        november = run_dag(load("awork_billing"), logical_date=NOVEMBER[1], data_interval=NOVEMBER)
+    assert f"{len(expected)} of {len(to_bill(awork, '2026-12'))} time entries are on the invoice of 2026-10" in (
+        november.logs
+    )
+    assert (november.state, somebody.asked) == ("failed", [])
+    assert (billed(awork), invoices(destination)) == (before, {"2026-10": expected})
+
     # Meanwhile somebody books late, and bills one by hand.
-    late = awork.make_entry(isBillable=True, isBilled=False, duration=3600, startDateLocal="2026-10-30T00:00:00")
-    awork.store.add(late)
+    book(awork, "2026-10-30")
     by_hand = min(expected)
     awork.store.edit(by_hand, isBilled=True, updatedBy="somebody")
-    result = continue_dag(load("awork_billing"), last_run_id("awork_billing"))
+    result = continue_dag(load("awork_billing"), killed)
     assert set(states(result).values()) == {"success"}
     assert billed(awork) == before | expected
     report: dict[str, Any] = result.xcom("mark_billed")
@@ -137,6 +188,45 @@ def test_a_worker_that_is_killed_between_invoice_and_mark(awork: Sandbox, destin
     )  # fmt: skip
     assert (destination / "invoices/2026-10.json").read_bytes() == invoice
     assert result.xcom("check") == 1
+
+    # The refused run, exported again, takes what is left: its own month and the late one.
+    rest = to_bill(awork, "2026-12")
+    assert bill(NOVEMBER).state == "success"
+    assert invoices(destination) == {"2026-10": expected, "2026-11": rest}
+    assert billed(awork) == before | expected | rest
+    assert not expected & rest
+
+
+def test_what_comes_late_is_billed_with_the_next_month_once(awork: Sandbox, destination: Path) -> None:
+    unbillable = book(awork, "2026-10-02", isBillable=False)
+    first = to_bill(awork)
+    assert bill().state == "success"
+    late = book(awork, "2026-10-30")
+    awork.store.edit(unbillable, isBillable=True)
+    november, december = book(awork, "2026-11-12"), book(awork, "2026-12-01")
+    second = to_bill(awork, "2026-12")
+    assert {late, unbillable, november} <= second
+
+    assert bill(NOVEMBER).xcom("check") == 0
+    assert bill(DECEMBER).state == "success"
+    assert billed(awork) >= first | second | {december}
+    assert invoices(destination) == {"2026-10": first, "2026-11": second, "2026-12": {december}}
+    assert set(markings(awork).values()) == {1}
+    assert markings(awork).keys() == first | second | {december}
+
+
+def test_what_a_later_month_invoiced_is_not_invoiced_by_an_earlier_run_that_is_approved_afterwards(
+    awork: Sandbox, destination: Path
+) -> None:
+    october = bill(answer="Reject")
+    assert bill(NOVEMBER).state == "success"
+    before = invoices(destination)
+    assert before.keys() == {"2026-11"}
+    clear(october, "hours_by_client", "approve", "invoice", "mark_billed", "read_again", "check")
+    with human("awork_billing"):
+        again = continue_dag(load("awork_billing"), october.run_id)
+    assert "are on the invoice of 2026-11 already" in again.logs
+    assert (again.state, invoices(destination)) == ("failed", before)
 
 
 def test_what_was_corrected_after_the_invoice_is_not_marked_nor_the_month_invoiced_again(
@@ -158,6 +248,6 @@ def test_what_was_corrected_after_the_invoice_is_not_marked_nor_the_month_invoic
 
     # A run of everything would invoice the rest of the month once more: refused.
     second = bill()
-    assert second.task("invoice").state == "failed"
+    assert (second.task("hours_by_client").state, second.task("approve").state) == ("failed", "upstream_failed")
     assert "2026-10 was invoiced already" in second.logs
     assert to_bill(awork) == {changed}
