@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow.sdk import Asset, AssetAlias
+from airflow.sdk.definitions.asset import AssetRef
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -19,7 +20,8 @@ def tell_outlets(context: Context, outlets: Iterable[Any], summary: Mapping[str,
     Put what was published into the events of a task's outlets.
 
     An asset's event has it in ``extra``. An alias has an event of the asset of the destination, which is named by its
-    URI without a connection id.
+    URI without a connection id: one asset for each destination, so a templated destination registers one with each run.
+    Outlets that Airflow has no events of, such as a text or ``Asset & Asset``, are passed over.
 
     :param context: of the task that ends well.
     :param outlets: its outlets.
@@ -29,7 +31,7 @@ def tell_outlets(context: Context, outlets: Iterable[Any], summary: Mapping[str,
     for outlet in outlets:
         if isinstance(outlet, AssetAlias):
             context["outlet_events"][outlet].add(Asset(uri=_without_connection(summary["destination"])), extra=extra)
-        else:
+        elif isinstance(outlet, Asset | AssetRef):
             context["outlet_events"][outlet].extra.update(extra)
 
 

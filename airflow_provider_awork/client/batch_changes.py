@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, cast
@@ -53,6 +53,7 @@ BAD_REQUEST = "bad request"
 UNREPORTED = "unreported"
 NOT_TRIED = "not tried"
 UNKNOWN = "unknown"
+UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,14 @@ class BatchChange:
         if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST_CHUNK:
             raise AworkConfigError(f"chunk_size: {size!r} is not a whole number from 1 to {LARGEST_CHUNK}")
 
-    def run(self, client: AworkClient, keys: Collection[EntryKey], *, identity: Identity) -> BatchReport:
+    def run(
+        self,
+        client: AworkClient,
+        keys: Collection[EntryKey],
+        *,
+        identity: Identity,
+        on_stop: Callable[[BatchReport], None] | None = None,
+    ) -> BatchReport:
         """
         Do it.
 
@@ -93,15 +101,16 @@ class BatchChange:
         :param keys: the entries, each once; iterated twice with ``require_all``. In order of ``createdOn`` they take
             the fewest requests.
         :param identity: whose key the client has.
+        :param on_stop: gets the report up to there if the run ends with an error.
         :return: what became of all of them; nothing is raised for entries that are not as asked.
         :raises AworkTransportError: a chunk's answer was lost again and again; run again later.
         :raises AworkRequestError: awork refuses a request as a whole.
         """
         if self.dry_run or self.require_all:
-            outlook = _Run(self, client, identity, looks_only=True).over(keys)
+            outlook = _Run(self, client, identity, looks_only=True, on_stop=on_stop).over(keys)
             if self.dry_run or outlook.failures():
                 return outlook
-        return _Run(self, client, identity).over(keys)
+        return _Run(self, client, identity, on_stop=on_stop).over(keys)
 
 
 @dataclass(kw_only=True)
@@ -115,7 +124,9 @@ class BatchReport:
     :param to_change: how many would be changed; 0 after they were.
     :param already: how many were as asked before, by who changed them last (a user's id, or ``unknown``). awork tells
         no more: that change may have been another one.
-    :param failed: ids that are not as asked, by kind.
+    :param failed: ids that are not as asked, by kind; ``unfinished`` are those of the chunk that an error ended, of
+        which awork may have changed some.
+    :param not_reached: how many were not looked at, because an error ended the run.
     """
 
     change: BatchChange
@@ -124,6 +135,7 @@ class BatchReport:
     to_change: int = 0
     already: Counter[str] = field(default_factory=Counter)
     failed: dict[str, list[str]] = field(default_factory=dict)
+    not_reached: int = 0
 
     def failures(self) -> Mapping[str, Sequence[str]]:
         """The ids that are not as asked, by kind, without those that may be gone."""
@@ -158,6 +170,7 @@ class BatchReport:
             "value": self.change.value,
             "dry_run": self.change.dry_run,
             "entries": self.entries,
+            "not_reached": self.not_reached,
             "changed": self.changed,
             "to_change": self.to_change,
             "already": self.already.total(),
@@ -168,6 +181,7 @@ class BatchReport:
 
     def __str__(self) -> str:
         failed = "".join(f", {len(ids)} {kind}" for kind, ids in self.failed.items())
+        failed += f", {self.not_reached} not reached" if self.not_reached else ""
         would = f", {self.to_change} to change" if self.to_change else ""
         return (
             f"{self.change.operation}: {self.entries} time entries, {self.changed} changed{would}, "
@@ -179,11 +193,18 @@ class _Run:
     """One pass over the entries."""
 
     def __init__(
-        self, change: BatchChange, client: AworkClient, identity: Identity, *, looks_only: bool = False
+        self,
+        change: BatchChange,
+        client: AworkClient,
+        identity: Identity,
+        *,
+        looks_only: bool = False,
+        on_stop: Callable[[BatchReport], None] | None = None,
     ) -> None:
         self._change = change
         self._client = client
         self._looks_only = looks_only
+        self._on_stop = on_stop
         self._identity = identity
         self._value = checked_id(change.value, "value") if isinstance(change.value, str) else change.value
         self._report = BatchReport(change=change)
@@ -201,7 +222,10 @@ class _Run:
                     said = time.monotonic()
                     log.info("%s, of %d", report, len(keys))
         except Exception:
-            log.error("Stopped before the end; up to here %s, of %d", report, len(keys))
+            report.not_reached = len(keys) - report.entries
+            log.error("Stopped before the end; up to here %s", report)
+            if self._on_stop:
+                self._on_stop(report)
             raise
         return report
 
@@ -211,24 +235,35 @@ class _Run:
         return self._change.require_all and not self._looks_only and bool(self._report.failures())
 
     def _go_through(self, chunk: Mapping[str, EntryKey]) -> None:
-        left, sent = chunk, False
-        for wait in (FIRST_WAIT * 2**number for number in range(TRIES)):
-            left = self._sort_out(left, sent=sent)
-            if self._looks_only or not left:
-                self._report.to_change += len(left)
-                return
-            if self._stops:
-                return self._report.fail(NOT_TRIED, left)
-            try:
-                return self._count(left, self._send(left))
-            except (AworkTransportError, AworkServerError) as error:
-                lost, sent = error, True
-                log.warning("Reading %d time entries again, to see what awork did: %s", len(left), error)
+        left, sent, lost = chunk, False, None
+        try:
+            for wait in (FIRST_WAIT * 2**number for number in range(TRIES)):
+                left = self._sort_out(left, sent=sent)
+                if self._looks_only or not left:
+                    self._report.to_change += len(left)
+                    return
+                if self._stops:
+                    return self._report.fail(NOT_TRIED, left)
+                sent, lost = True, self._answer_lost(left)
+                if not lost:
+                    return
                 self._client.session.limiter.sleep(wait)
-        raise AworkTransportError(
-            f"{self._change.operation}: awork's answer was lost {TRIES} times for a chunk of {len(left)} time entries. "
-            f"Run again later: entries that are as asked by then are left alone ({lost})"
-        )
+            raise AworkTransportError(
+                f"{self._change.operation}: awork's answer was lost {TRIES} times for a chunk of {len(left)} time "
+                f"entries. Run again later: entries that are as asked by then are left alone ({lost})"
+            )
+        except Exception:
+            self._report.fail(UNFINISHED, left)
+            raise
+
+    def _answer_lost(self, chunk: Mapping[str, EntryKey]) -> Exception | None:
+        """Send a chunk and count what became of it; the error if that is unknown."""
+        try:
+            self._count(chunk, self._send(chunk))
+        except (AworkTransportError, AworkServerError) as error:
+            log.warning("Reading %d time entries again, to see what awork did: %s", len(chunk), error)
+            return error
+        return None
 
     def _sort_out(self, chunk: Mapping[str, EntryKey], *, sent: bool) -> dict[str, EntryKey]:
         """Read the entries; count those that are done or cannot be done, and give the others."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
+    from airflow_provider_awork.client.batch_changes import BatchReport
     from airflow_provider_awork.client.entry_states import EntryKey
 
 LOGGED_IDS = 100
@@ -238,7 +239,8 @@ class AworkBatchTimeEntriesOperator(AworkBaseOperator):
     :param spool_folder: local folder for the files of the manifest; None takes the system's temporary one. (templated)
     :param awork_conn_id: Airflow connection of type ``awork``. (templated)
     :return: the report: ``entries``, ``changed``, ``already`` and ``already_by`` (users), ``to_change`` (of a dry run),
-        ``failed`` (counts by kind), ``first_failed`` (ids). If the task fails it is the XCom ``report``.
+        ``failed`` (counts by kind), ``first_failed`` (ids). If the task fails it is the XCom ``report``; if an error
+        ended it half way, ``unfinished`` are those that awork may have changed, ``not_reached`` those after them.
     :raises AworkBatchError: entries are not as asked: gone, changed since the export, running, refused by awork.
     :raises AworkConfigError: a parameter cannot work, or the manifest is missing or of another workspace or set.
     :raises AworkPublishError: files of the manifest are missing or damaged.
@@ -314,12 +316,15 @@ class AworkBatchTimeEntriesOperator(AworkBaseOperator):
         self._is_changing = True
         try:
             with self._keys() as keys:
-                report = change.run(self.hook.client, keys, identity=self.hook.identity)
+                report = change.run(
+                    self.hook.client,
+                    keys,
+                    identity=self.hook.identity,
+                    on_stop=lambda part: self._leave_partial_report(context, part),
+                )
         finally:
             self._is_changing = False
-        self.log.info("%s", report)
-        for kind, ids in report.failed.items():
-            self.log.warning("%s: %s", kind, ", ".join(ids[:LOGGED_IDS]) + (" ..." if len(ids) > LOGGED_IDS else ""))
+        self._log_report(report)
         summary = report.to_dict()
         if self.dry_run_only:
             return summary
@@ -327,6 +332,16 @@ class AworkBatchTimeEntriesOperator(AworkBaseOperator):
             context["ti"].xcom_push(key="report", value=summary)
         report.raise_for_failures()
         return summary
+
+    def _leave_partial_report(self, context: Context, report: BatchReport) -> None:
+        self._log_report(report)
+        if self._is_changing:  # else the task is being stopped, perhaps in the middle of talking to Airflow
+            context["ti"].xcom_push(key="report", value=report.to_dict())
+
+    def _log_report(self, report: BatchReport) -> None:
+        self.log.info("%s", report)
+        for kind, ids in report.failed.items():
+            self.log.warning("%s: %s", kind, ", ".join(ids[:LOGGED_IDS]) + (" ..." if len(ids) > LOGGED_IDS else ""))
 
     def on_kill(self) -> None:
         """End the run where it stands: the next one finds what was changed up to here."""

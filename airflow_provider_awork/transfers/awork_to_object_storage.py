@@ -62,7 +62,8 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
     :param csv_formula_guard: put a quote before CSV cells that a spreadsheet would read as a formula.
     :param max_concurrent_requests: requests in flight, 50 at most; None takes the connection's.
     :param fail_if_empty: fail if nothing matches, instead of publishing an empty set.
-    :param estimate: only report rows, requests and expected seconds; nothing is written.
+    :param estimate: only report rows, requests and expected seconds; nothing is written or remembered. Not with
+        ``incremental``, nor with ``outlets``, whose DAGs the success would start.
     :param spool_folder: local folder for files on their way; None takes the system's temporary folder. (templated)
     :param awork_conn_id: Airflow connection of type ``awork``. (templated)
     :return: the manifest's summary: ``destination``, ``manifest``, ``files``, ``sha256`` (of the set), ``rows``,
@@ -126,6 +127,7 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         self.check_parameters()
         self._check_incremental()
+        self._check_estimate()
         load = self._begin_load(context) if self.incremental else None
         window = load.window if load else self._window(context)
         if self.estimate:
@@ -194,6 +196,20 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
             )
         if not isinstance(self.lookback, timedelta) or self.lookback < timedelta(0) or self.lookback.microseconds:
             raise AworkConfigError(f"lookback: {self.lookback!r} is not a timedelta of whole seconds, zero or more")
+
+    def _check_estimate(self) -> None:
+        if not self.estimate:
+            return
+        if self.incremental:
+            raise AworkConfigError(
+                "estimate and incremental: pass one of them; the window of an incremental run is chosen and kept when "
+                "it begins. AworkHook().count_time_entries(window_field='updatedOn', window_start=...) counts changes"
+            )
+        if self.outlets:
+            raise AworkConfigError(
+                f"estimate and outlets: an estimate writes nothing, but its success would start what waits for "
+                f"{self.outlets}. Leave outlets out of it"
+            )
 
     def _time_entries(self, window: Window | None, *, folder: str = "") -> Export:
         from airflow_provider_awork.client.time_entries import list_path

@@ -110,8 +110,24 @@ def test_nothing_is_told_of_what_was_not_published(awork: Sandbox, tmp_path: Pat
     failed = export("tells_failed", destination=f"file://{tmp_path}/x", filterby="frobnicate", outlets=[asset])
     assert failed.state == "failed"
     assert events_of("tells_failed") == {}
-    export("tells_estimate", destination=f"file://{tmp_path}/x", estimate=True, outlets=[asset])
-    assert events_of("tells_estimate") == {asset.uri: {}}
+
+
+@pytest.mark.parametrize("outlets", [[Asset("lake://estimated")], [AssetAlias("awork-estimated")]])
+def test_an_estimate_starts_nothing_that_waits_for_outlets(awork: Sandbox, tmp_path: Path, outlets: list[Any]) -> None:
+    before = len(awork.requests)
+    result = export("tells_estimate", destination=f"file://{tmp_path}/x", estimate=True, outlets=outlets)
+    assert (result.task("export").state, result.task("export").try_number) == ("failed", 1)
+    assert "estimate and outlets: an estimate writes nothing" in result.logs
+    assert events_of("tells_estimate") == {}
+    assert len(awork.requests) == before
+
+
+def test_outlets_without_events_are_passed_over(awork: Sandbox, tmp_path: Path) -> None:
+    asset = Asset("lake://told")
+    others: list[Any] = ["a text", {"dataset": "a dict"}, Asset("lake://one") & Asset("lake://two")]
+    result = export("tells_some", destination=f"file://{tmp_path}/z", outlets=[*others, asset])
+    assert result.state == "success"
+    assert events_of("tells_some")[asset.uri]["rows"] == ENTRIES
 
 
 def test_without_outlets_there_are_no_events(awork: Sandbox, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from airflow.sdk import DAG, ObjectStoragePath
 
 from airflow_provider_awork.operators.time_entries import AworkBatchTimeEntriesOperator, AworkTimeEntriesOperator
-from airflow_provider_awork.sandbox import Sandbox
+from airflow_provider_awork.sandbox import Answer, RuleRequest, Sandbox, Store
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 from tests.airflow_harness import DagResult, connection_in_environment, run_dag
 from tests.storage_emulators import S3Emulator
@@ -186,6 +186,35 @@ def test_a_dry_run_only_reports_what_would_fail(awork: Sandbox) -> None:
     report = result.xcom("mark")
     assert (report["to_change"], report["failed"]) == (2, {"timer runs": 1, "not found": 1})
     assert f"timer runs: {running}" in result.logs
+
+
+@pytest.mark.parametrize(("status", "said"), [(503, "answer was lost 4 times"), (403, "403 unauthorized")])
+def test_an_error_in_the_middle_leaves_the_report_up_to_there(
+    awork: Sandbox, monkeypatch: pytest.MonkeyPatch, status: int, said: str
+) -> None:
+    monkeypatch.setattr("airflow_provider_awork.client.batch_changes.FIRST_WAIT", 0.001)
+    ids = backlog(awork)[:6]
+    posts = 0
+
+    def answer_the_first_chunk_only(request: RuleRequest, _: Store) -> Answer | None:
+        nonlocal posts
+        posts += request.method == "POST"
+        return Answer(status) if request.method == "POST" and posts > 1 else None
+
+    awork.faults.add(answer_the_first_chunk_only)
+    with DAG("batch_stopped", schedule=None, start_date=START) as dag:
+        AworkBatchTimeEntriesOperator(
+            task_id="mark", operation="setIsBilled", value=True, time_entry_ids=ids, chunk_size=2
+        )
+    result = run_dag(dag)
+    task = result.task("mark")
+    assert (task.state, "return_value" in task.xcoms) == ("failed", False)
+    assert said in result.logs
+    report = task.xcoms["report"]
+    assert (report["entries"], report["changed"], report["not_reached"]) == (4, 2, 2)
+    assert report["first_failed"] == {"unfinished": ids[2:4]}
+    assert f"unfinished: {ids[2]}, {ids[3]}" in result.logs
+    assert set(ids[:2]) <= billed(awork)
 
 
 def test_nothing_to_do_is_a_success(awork: Sandbox) -> None:

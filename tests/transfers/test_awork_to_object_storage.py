@@ -19,7 +19,7 @@ import pendulum
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from airflow.sdk import DAG, ObjectStoragePath
+from airflow.sdk import DAG, Asset, ObjectStoragePath
 
 import airflow_provider_awork.extract.manifest
 from airflow_provider_awork.client.session import RetryRules
@@ -156,6 +156,16 @@ def test_nothing_to_export_fails_if_asked_to(awork: Sandbox, destination: str) -
     assert (result.task("export").state, result.task("export").try_number) == ("failed", 1)
     assert "No time entry matches" in result.logs
     assert read_manifest(ObjectStoragePath(destination)) is None
+
+
+def test_an_estimate_of_an_incremental_load_is_refused_before_anything_is_asked_or_kept(
+    awork: Sandbox, destination: str
+) -> None:
+    before = len(awork.requests)
+    result = export(destination, estimate=True, incremental="updatedOn", outlets=[Asset("estimated_changes")])
+    assert (result.task("export").state, result.task("export").try_number) == ("failed", 1)
+    assert "estimate and incremental: pass one of them" in result.logs
+    assert len(awork.requests) == before
 
 
 def test_an_estimate_writes_nothing(awork: Sandbox, destination: str, tmp_path: Path) -> None:
