@@ -7,6 +7,7 @@ Airflow's exceptions live in ``airflow.sdk.exceptions`` from 3.2 on; 3.1 has onl
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,6 +62,8 @@ __all__ = [
     "partition_of",
     "task_state_of",
 ]
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -145,9 +148,18 @@ def asset_state_stores(trigger: Any) -> list[StateStore]:
     Airflow 3.3 gives them to triggers before they run; before 3.3 there are none.
     """
     stores: Any = getattr(trigger, "asset_state_store", None)
+    if stores is None:
+        log.info("Airflow keeps no state for this watcher: a restart of the triggerer forgets the watermark")
+        return []
     # The mapping does not tell its keys otherwise; without a key it serves triggers of one asset alone.
-    names = getattr(stores, "_by_name", {})
-    if not names:
+    names = getattr(stores, "_by_name", None)
+    if names is None:
+        log.warning(
+            "This Airflow keeps state for assets in a way that this version of airflow-provider-awork cannot read (%s "
+            "has no _by_name): a restart of the triggerer forgets the watermark, and changes meanwhile are not told. "
+            "Set initial_watermark, or install a version of the provider that is made for this Airflow.",
+            type(stores).__name__,
+        )
         return []
     from airflow.sdk import Asset
 

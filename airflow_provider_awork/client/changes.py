@@ -39,16 +39,21 @@ class _Row(msgspec.Struct):
 
 def read_changes(client: AworkClient, path: str, *, filterby: str | None, since: str) -> list[Change]:
     """
-    The entries that were changed from an instant on, all of them in one state: one request for up to 1000.
+    The entries that were changed from an instant on, all of them in one state: one request for up to 1000, and more
+    where awork does not tell how many there are.
 
     :param path: list of time entries, below the base URL.
     :param filterby: only entries that match.
     :param since: UTC, in whole seconds; empty for all entries.
+    :raises AworkAssumptionError: awork reads ``since`` in another zone than is assumed; the message names the way out.
     """
+    if since:
+        client.check_literals(field="updatedOn")
     expression = all_of(filterby, _since(client, since) if since else None)
     query = {"page": 1, "pageSize": PAGE_SIZE, "orderby": "updatedOn desc", "filterby": expression}
     page = client.session.get(path, query, parse=decode_page)
-    if len(page.rows) < PAGE_SIZE if page.total is None else len(page.rows) >= page.total:
+    # A page without a total may be short because awork caps pages: only exact paging tells where the list ends.
+    if page.total is not None and len(page.rows) >= page.total:
         return _changes(page.rows)
     return [change for rows in client.read_list(path, filterby=expression) for change in _changes(rows)]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any
 
 import msgspec
@@ -28,6 +30,9 @@ from airflow_provider_awork.exceptions import (
 
 log = logging.getLogger(__name__)
 
+# Seconds. Clients of triggers live for weeks, and a zone may differ from the assumed one for a part of the year only.
+PROOF_HOLDS = 3600.0
+
 
 class AworkClient(TimeEntryOperations):
     """
@@ -40,6 +45,8 @@ class AworkClient(TimeEntryOperations):
     def __init__(self, config: AworkConfig, *, session: AworkSession | None = None) -> None:
         super().__init__(session or AworkSession(config))
         self.config = config
+        self._proofs: dict[str, float] = {}
+        self._proving = Lock()
 
     def close(self) -> None:
         self.session.close()
@@ -160,10 +167,20 @@ class AworkClient(TimeEntryOperations):
         """
         Prove that awork filters on a field of instants, in the assumed zone; see :func:`.checks.check_literals`.
 
+        A proof holds for an hour. Threads that share the client wait for one.
+
         :raises AworkAssumptionError: it does not; the message names the way out.
         """
+        with self._proving:
+            proven = self._proofs.get(field)
+            if proven is not None and time.monotonic() - proven < PROOF_HOLDS:
+                return
+            if self._find_newest(field):
+                self._proofs[field] = time.monotonic()
+
+    def _find_newest(self, field: str) -> checks.Probe | None:
         try:
-            checks.check_literals(self.session, zone=self.config.extras.literal_timezone, field=field)
+            return checks.check_literals(self.session, zone=self.config.extras.literal_timezone, field=field)
         except AworkFilterError as error:
             raise AworkAssumptionError(
                 f"awork does not filter time entries by {field} ({error}). Export a rolling window instead, such as "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_awork.triggers.watermark import Watermark
@@ -12,8 +11,6 @@ if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger
 
     from airflow_provider_awork.version_compat import StateStore
-
-log = logging.getLogger(__name__)
 
 
 class WatermarkMemory:
@@ -31,8 +28,6 @@ class WatermarkMemory:
     async def load(self) -> Watermark | None:
         """The watermark that was saved last; None if there is none."""
         stored = [value for store in self._stores if (value := await self._get(store))]
-        if not self._stores:
-            log.info("This Airflow keeps no state for assets: a restart of the triggerer forgets the watermark")
         return max(map(Watermark.from_json, stored), key=lambda watermark: watermark.at, default=None)
 
     async def save(self, watermark: Watermark) -> None:

@@ -169,8 +169,11 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
     """
     Tell an asset when time entries were created or updated; for ``AssetWatcher``.
 
-    It runs for ever. Each poll is one request, and one more for each 1000 changes above the first 1000. Errors are
-    logged and waited out, with pauses that grow to ten minutes; they never end it.
+    It runs for ever. Each poll is one request, and one more for each 1000 changes above the first 1000. At the start,
+    and once an hour, it proves that awork reads datetime literals in the assumed zone. Errors are logged and waited
+    out, with pauses that grow to ten minutes; they never end it. Those that waiting does not mend, such as a wrong key
+    or ``literal_timezone``, are logged as errors at each poll; all changes since the start are told once the connection
+    is mended.
 
     An event is a small dict: ``event_id``, ``since`` and ``watermark`` (``updatedOn`` of the newest change told before
     and now), ``changed`` and ``created`` (numbers of entries), ``filterby``, ``project_id``, ``awork_task_id``. DAGs
@@ -262,6 +265,7 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
                 try:
                     if newest is None:
                         newest = await poller.ask(watcher._read_newest)
+                        await poller.ask(_check)
                     else:
                         since = floor(newest, watcher._lookback)
                         changes = await poller.ask(partial(watcher._read_changes, since))
@@ -372,14 +376,23 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
         from airflow_provider_awork.client.changes import read_changes
         from airflow_provider_awork.client.time_entries import list_path
 
+        _ = hook.identity
         path = list_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
         return read_changes(hook.client, path, filterby=self.filterby, since=since)
 
     def _say(self, errors: int, error: Exception) -> None:
-        if isinstance(error, AworkError):
+        if is_transient(error):
             self.log.warning("Error %d in a row, asking again: %s", errors, error)
+        elif isinstance(error, AworkError):
+            self.log.error("No changes are told until this is mended (error %d in a row): %s", errors, error)
         else:
             self.log.error("Error %d in a row, asking again", errors, exc_info=error)
+
+
+def _check(hook: AworkHook) -> None:
+    """Say at the start what would else show late, or not at all: other people's entries are hidden, a wrong zone."""
+    _ = hook.identity
+    hook.client.check_literals(field="updatedOn")
 
 
 def _kept(told: Mapping[str, float]) -> set[str]:

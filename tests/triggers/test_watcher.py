@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,9 +13,11 @@ import pytest
 from airflow.sdk import DAG, Asset, AssetWatcher
 from airflow.triggers.base import BaseEventTrigger
 
+from airflow_provider_awork.client.changes import read_changes
 from airflow_provider_awork.client.filters import field
 from airflow_provider_awork.client.paging import instant_key
 from airflow_provider_awork.exceptions import AworkConfigError
+from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.sandbox import Sandbox
 from airflow_provider_awork.sandbox.faults import Answer
 from airflow_provider_awork.triggers import time_entries
@@ -64,7 +66,9 @@ async def polls(awork: Sandbox, number: int) -> None:
 
 
 def answered(awork: Sandbox) -> int:
-    return sum(request.ended is not None for request in awork.requests)
+    """Answers to polls, without those to what is asked at the start."""
+    polled = [request for request in awork.requests if request.query.get("pageSize") == "1000"]
+    return sum(request.ended is not None for request in polled)
 
 
 def test_it_tells_what_was_created_and_updated(awork: Sandbox) -> None:
@@ -84,9 +88,11 @@ def test_it_tells_what_was_created_and_updated(awork: Sandbox) -> None:
 
 
 def test_a_poll_is_one_request(awork: Sandbox) -> None:
-    asyncio.run(asyncio.wait_for(watch_for(awork, 5), 60))
-    assert {request.path for request in awork.requests} == {"/timeentries"}
-    assert [request.query["pageSize"] for request in awork.requests][:5] == ["1", "1000", "1000", "1000", "1000"]
+    asyncio.run(asyncio.wait_for(watch_for(awork, 3), 60))
+    start = [(request.path, request.query.get("pageSize")) for request in awork.requests]
+    entries = "/timeentries"
+    assert start[:5] == [(entries, "1"), ("/me", None), ("/me/permissions", None), (entries, "1"), (entries, "1")]
+    assert start[5:8] == [(entries, "1000")] * 3
 
 
 async def watch_for(awork: Sandbox, requests: int) -> None:
@@ -110,6 +116,54 @@ def test_more_changes_than_a_page(awork: Sandbox) -> None:
     ids = awork.store.ids()
     (event,) = events_after(awork, lambda: [awork.store.edit(each, note="x") for each in ids])
     assert event["changed"] == len(ids)
+
+
+@pytest.mark.parametrize("page_size_header", [True, False])
+@pytest.mark.parametrize("total_header", [True, False])
+def test_pages_that_awork_caps_are_read_to_the_end(awork: Sandbox, total_header: bool, page_size_header: bool) -> None:
+    awork.settings.max_page_size = 5
+    awork.settings.total_header, awork.settings.page_size_header = total_header, page_size_header
+    with closing(AworkHook()) as hook:
+        for since in ("", "2000-01-01T00:00:00"):
+            assert len(read_changes(hook.client, "timeentries", filterby=None, since=since)) == 10
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Europe/Berlin"])
+def test_literals_that_awork_reads_in_another_zone_lose_no_change(
+    awork: Sandbox, zone: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    awork.settings.literal_timezone = zone
+
+    async def mend() -> list[Any]:
+        with connection_in_environment(awork.url, awork.token, conn_id="zone"):
+            watching = asyncio.create_task(payloads(watcher(awork_conn_id="zone").run()))
+            for refused in range(3):
+                while len(awork.requests) < 6 + 5 * refused:
+                    await asyncio.sleep(0.01)
+                awork.store.add(awork.make_entry())
+            assert not watching.done()
+        with connection_in_environment(awork.url, awork.token, conn_id="zone", literal_timezone=zone):
+            return await watching
+
+    (event,) = asyncio.run(mend())
+    assert (event["changed"], event["created"]) == (3, 3)
+    said = capsys.readouterr().out
+    assert said.count("Set the connection extra literal_timezone to its zone") >= 2
+    assert "[error" in said
+
+
+def test_a_key_that_sees_only_its_own_entries_is_warned_of(awork: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    awork.settings.missing_permissions = True
+    asyncio.run(asyncio.wait_for(watch_for(awork, 2), 60))
+    assert caplog.text.count("may not see other people's time entries") == 1
+
+
+def test_a_store_that_cannot_be_read_is_warned_of(awork: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    trigger = watcher()
+    trigger.asset_state_store = object()  # type: ignore[assignment]
+    assert asset_state_stores(trigger) == []
+    (record,) = caplog.records
+    assert (record.levelname, "cannot read" in record.getMessage()) == ("WARNING", True)
 
 
 def test_ties_and_late_commits_are_told_apart(awork: Sandbox) -> None:
@@ -152,12 +206,12 @@ def test_errors_neither_end_it_nor_hammer(
         return wait_after(errors, interval=interval)
 
     monkeypatch.setattr(time_entries, "wait_after", recorded)
-    awork.faults.add(lambda request, _: fault if 3 <= (request.number or 0) <= 6 else None)
+    awork.faults.add(lambda request, _: fault if 7 <= (request.number or 0) <= 10 else None)
     entry_id = awork.store.ids()[0]
     (event,) = events_after(awork, lambda: awork.store.edit(entry_id, note="x"))
     assert event["changed"] == 1
-    assert waits[:6] == [0, 0, 1, 2, 3, 4]
-    assert "Error 4 in a row" in capsys.readouterr().out
+    assert [errors for errors in waits if errors][:4] == [1, 2, 3, 4]
+    assert "rror 4 in a row" in capsys.readouterr().out
 
 
 def test_a_host_that_is_down_and_a_connection_that_is_missing_do_not_end_it(awork: Sandbox) -> None:
@@ -361,7 +415,7 @@ def test_two_watchers_share_one_poll(awork: Sandbox) -> None:
         (one,), (two,) = asyncio.run(watch_both())
     assert (one["changed"], two["changed"]) == (1, 2)
     # Each stream begins with one request of one row.
-    assert [request.query["pageSize"] for request in awork.requests].count("1") == 1
+    assert [request.query.get("pageSize") for request in awork.requests].count("1") == 1 + 2  # two prove the zone
 
 
 @needs_asset_store
