@@ -280,6 +280,9 @@ class AworkHook(BaseHook):
         """
         How many time entries match: one request of one row. Parameters as for :meth:`get_time_entries`.
 
+        A window of instants also proves, once an hour, that awork reads datetime literals in the assumed time zone.
+
+        :raises AworkAssumptionError: it does not.
         :raises AworkPagingError: awork's answer does not tell (no ``aw-totalitems``).
         """
         window = make_window(window_field, window_start, window_end, timezone)
@@ -295,8 +298,11 @@ class AworkHook(BaseHook):
     ) -> int:
         """How many time entries match a window that is known already; else as :meth:`count_time_entries`."""
         from airflow_provider_awork.client.time_entries import list_path
+        from airflow_provider_awork.extract.windows import INSTANT_FIELDS
 
         path = list_path(project_id=project_id, task_id=task_id)
+        if window and window.field in INSTANT_FIELDS:
+            self.client.check_literals(field=window.field)
         return self.client.count(path, filterby=self._restricted(filterby, window))
 
     def get_time_entry(self, time_entry_id: str) -> dict[str, Any]:

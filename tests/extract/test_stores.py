@@ -54,6 +54,7 @@ def test_a_missing_provider_names_the_extra(monkeypatch: pytest.MonkeyPatch, sch
         Publisher(ObjectStoragePath(f"{scheme}://without_provider@bucket/x"), owner=OWNER).__enter__()
 
 
+@pytest.mark.emulator
 def test_a_missing_filesystem_library_names_the_extra(monkeypatch: pytest.MonkeyPatch, s3_emulator: S3Emulator) -> None:
     from airflow.sdk import ObjectStoragePath
 

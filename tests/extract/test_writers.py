@@ -466,7 +466,8 @@ def test_a_full_disk_surfaces_as_itself_and_leaves_nothing(tmp_path: Path) -> No
     """
     done = run_python(code, str(tmp_path), json.dumps(ALL_FORMATS))
     assert done.stdout.splitlines() == [f"{kind} {how} OSError True" for kind, how in ALL_FORMATS for _ in range(2)]
-    assert done.stderr == ""
+    airflows_start = re.compile(r"\S+ \[info +\] setup plugin alembic\.")  # logged by 3.1
+    assert [line for line in done.stderr.splitlines() if not airflows_start.match(line)] == []
     assert names_in(tmp_path) == set()
 
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import requests
@@ -18,7 +19,10 @@ COMMAND = [sys.executable, "-m", "airflow_provider_awork.sandbox"]
 @pytest.fixture
 def served() -> Iterator[tuple[subprocess.Popen[str], str]]:
     arguments = ["--port", "0", "--entries", "120", "--seed", "5", "--start", "2026-03-02", "--end", "2026-03-14"]
-    with subprocess.Popen([*COMMAND, *arguments, "--token", "hidden"], stdout=subprocess.PIPE, text=True) as process:
+    # A shell's background job ignores SIGINT, and so would its children.
+    heed_interrupts = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    command = [*COMMAND, *arguments, "--token", "hidden"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=heed_interrupts) as process:
         assert process.stdout
         lines = [process.stdout.readline() for _ in range(3)]
         yield process, "".join(lines)

@@ -63,6 +63,8 @@ def test_literals_read_in_utc_though_the_extra_says_otherwise(awork: Sandbox, fi
     window = Window.of(field=field, start=date(2025, 10, 25), end=date(2025, 10, 27))
     with pytest.raises(AworkAssumptionError, match="literal_timezone"):
         read_ids(hook_for(awork, literal_timezone="Europe/Berlin"), window=window)
+    with pytest.raises(AworkAssumptionError, match="literal_timezone"):
+        hook_for(awork, literal_timezone="Europe/Berlin").count_window(window=window)
 
 
 @pytest.mark.parametrize("minutes", [-60, -1, 0, 59])

@@ -198,6 +198,7 @@ def test_a_failure_in_the_middle_of_an_upload(
         cloud.assert_only_the_set()
 
 
+@pytest.mark.emulator  # it needs none, but this file's fixtures need the clouds' libraries
 def test_a_full_spool_disk(awork: Sandbox, local: Destination, tmp_path: Path) -> None:
     export_successfully(local)
     old = local.files()
