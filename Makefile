@@ -45,6 +45,7 @@ bench: setup
 	@bash -c 'source scripts/use_index_of_pip && use_index_of_pip $(PYTHON) && \
 		$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --constraint constraints.txt --group bench'
 	@$(PYTHON) -m benchmarks $(if $(FULL),--full)
+	@$(PYTHON) -m benchmarks.triggerer
 
 lint: setup
 	@$(PYTHON) -m ruff check --quiet .
