@@ -3,7 +3,8 @@ Close a month: wait until it is settled, then export it.
 
 Settled means that no timer of the month runs any more, and that everybody has booked time in its last week. The sensors
 wait in the triggerer, without a worker slot. Whoever has booked nothing after three days, for example on leave, is
-skipped, and the month is exported without waiting any longer.
+skipped, and the month is exported without waiting any longer. ``soft_fail`` skips for errors as well: look at the
+skipped ones before you rest anything on "everybody". ``timers_stopped`` fails and holds the export back.
 
 Where to: ``months/`` below the environment variable ``AWORK_DESTINATION``, a prefix as ``ObjectStoragePath`` takes
 it, such as ``s3://aws_default@my-lake/awork``.

@@ -249,7 +249,11 @@ def test_bad_input_fails_at_once_without_a_manifest(
         ("out/x", "no absolute path"),
         ("my-lake/awork/x", "no absolute path"),
         ("file://out/x", "no absolute path"),
-        ("gs://no_such_connection@bucket/prefix", "Create that Airflow connection"),
+        pytest.param(
+            "gs://no_such_connection@bucket/prefix",
+            "Create that Airflow connection",
+            marks=pytest.mark.emulator,  # it needs Google's provider
+        ),
         ("s3://another_conn@bucket/prefix", "pip install 'airflow-provider-awork[s3]'"),
         ("ftp://host/prefix", "no filesystem"),
         ("nonsense://host/prefix", "s3://"),
