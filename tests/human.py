@@ -10,6 +10,8 @@ from threading import Event
 from typing import Any
 from unittest import mock
 
+from tests.airflow_harness import prepare_airflow
+
 POLL_SECONDS = 0.2
 
 
@@ -17,14 +19,16 @@ class Human:
     """
     Answers every question of a DAG.
 
+    :param client: an HTTP client for the API.
     :param dag_id: the DAG.
     :param answer: the option to choose, such as ``Approve``.
 
     ``asked`` holds what was asked, as the API gives it.
     """
 
-    def __init__(self, dag_id: str, answer: str) -> None:
+    def __init__(self, client: Any, dag_id: str, answer: str) -> None:
         self.asked: list[dict[str, Any]] = []
+        self._client = client
         self._dag_id = dag_id
         self._answer = answer
         self._stop = Event()
@@ -34,22 +38,21 @@ class Human:
 
     def work(self) -> None:
         """Answer until it is time to leave."""
-        client = _api_client()
         while not self._stop.wait(POLL_SECONDS):
-            for question in self._open_questions(client):
-                self._give_answer(client, question)
+            for question in self._open_questions():
+                self._give_answer(question)
 
-    def _open_questions(self, client: Any) -> list[dict[str, Any]]:
-        answer = client.get(f"/api/v2/dags/{self._dag_id}/dagRuns/~/hitlDetails", params={"response_received": False})
+    def _open_questions(self) -> list[dict[str, Any]]:
+        answer = self._client.get(f"/api/v2/dags/{self._dag_id}/dagRuns/~/hitlDetails", params={"response_received": False})
         answer.raise_for_status()
         questions: list[dict[str, Any]] = answer.json()["hitl_details"]
         return questions
 
-    def _give_answer(self, client: Any, question: dict[str, Any]) -> None:
+    def _give_answer(self, question: dict[str, Any]) -> None:
         ti = question["task_instance"]
         path = f"/api/v2/dags/{ti['dag_id']}/dagRuns/{ti['dag_run_id']}/taskInstances/{ti['task_id']}/{ti['map_index']}"
         body = {"chosen_options": [self._answer], "params_input": {}}
-        client.patch(f"{path}/hitlDetails", json=body).raise_for_status()
+        self._client.patch(f"{path}/hitlDetails", json=body).raise_for_status()
         self.asked.append(question)
 
 
@@ -57,12 +60,13 @@ class Human:
 def human(dag_id: str, *, answer: str = "Approve") -> Iterator[Human]:
     """Let a human answer the questions of a DAG as long as the block lasts."""
     everybody_may = {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True"}
-    somebody = Human(dag_id, answer)
     with (
         mock.patch.dict(os.environ, everybody_may),
         _triggers_that_hear_answers(),
         ThreadPoolExecutor(1, thread_name_prefix="human") as thread,
     ):
+        prepare_airflow()  # with no one beside: its migration locks the whole database
+        somebody = Human(_api_client(), dag_id, answer)
         working = thread.submit(somebody.work)
         try:
             yield somebody
