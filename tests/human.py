@@ -43,7 +43,9 @@ class Human:
                 self._give_answer(question)
 
     def _open_questions(self) -> list[dict[str, Any]]:
-        answer = self._client.get(f"/api/v2/dags/{self._dag_id}/dagRuns/~/hitlDetails", params={"response_received": False})
+        answer = self._client.get(
+            f"/api/v2/dags/{self._dag_id}/dagRuns/~/hitlDetails", params={"response_received": False}
+        )
         answer.raise_for_status()
         questions: list[dict[str, Any]] = answer.json()["hitl_details"]
         return questions

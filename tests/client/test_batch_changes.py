@@ -23,6 +23,7 @@ from airflow_provider_awork.exceptions import (
     AworkValidationError,
 )
 from airflow_provider_awork.sandbox import Answer, CutBody, Fault, Html, RuleRequest, Sandbox, Store
+from tests.change_log import ChangeLog
 from tests.scenarios.runs import hook_for
 
 MISSING = "00000000-0000-4000-8000-000000000001"
@@ -69,20 +70,6 @@ def billed(awork: Sandbox) -> set[str]:
     return set(awork.store.ids(lambda entry: entry["isBilled"]))
 
 
-class Changes:
-    """What was changed in the store from now on: the log that awork itself does not show."""
-
-    def __init__(self, awork: Sandbox) -> None:
-        self.ids: list[str] = []
-        edit = awork.store.edit
-
-        def edit_and_note(entry_id: str, **changes: Any) -> Entry:
-            self.ids.append(entry_id)
-            return edit(entry_id, **changes)
-
-        awork.store.edit = edit_and_note  # type: ignore[method-assign]
-
-
 def posts(awork: Sandbox) -> list[list[str]]:
     return [json.loads(r.body)["timeEntryIds"] for r in awork.requests if r.path.startswith(BATCH)]
 
@@ -109,7 +96,7 @@ def on_post(number: int, fault: Fault | None = None, *, do: Callable[[Store], ob
 
 
 def test_exactly_the_entries_are_changed_each_once_in_chunks(awork: Sandbox) -> None:
-    entries, before, changes = unbilled(awork), billed(awork), Changes(awork)
+    entries, before, changes = unbilled(awork), billed(awork), ChangeLog(awork)
     report = run(awork, keys_of(entries))
     assert (report.entries, report.changed, report.already.total(), report.failed) == (50, 50, 0, {})
     assert billed(awork) == before | set(ids(entries))
@@ -121,7 +108,7 @@ def test_entries_that_are_so_already_are_left_alone_and_counted_with_who_changed
     entries = unbilled(awork)
     for entry in entries[:3]:
         awork.store.edit(entry["id"], isBilled=True, updatedBy="somebody")
-    changes = Changes(awork)
+    changes = ChangeLog(awork)
     report = run(awork, keys_of(entries))
     assert (report.changed, report.already, report.failed) == (47, {"somebody": 3}, {})
     assert not set(changes.ids) & set(ids(entries[:3]))
@@ -219,7 +206,7 @@ def test_literals_read_in_another_zone_cost_requests_but_no_exactness(awork: San
 
 
 def test_a_dry_run_changes_nothing_and_says_what_would_change(awork: Sandbox) -> None:
-    entries, changes = unbilled(awork, 30), Changes(awork)
+    entries, changes = unbilled(awork, 30), ChangeLog(awork)
     awork.store.delete([entries[0]["id"]])
     report = run(awork, keys_of(entries), dry_run=True)
     assert (report.to_change, report.changed, report.failed) == (29, 0, {"not found": [entries[0]["id"]]})
@@ -231,7 +218,7 @@ def test_a_dry_run_changes_nothing_and_says_what_would_change(awork: Sandbox) ->
 
 
 def test_require_all_looks_at_all_before_the_first_change(awork: Sandbox) -> None:
-    entries, changes = unbilled(awork), Changes(awork)
+    entries, changes = unbilled(awork), ChangeLog(awork)
     awork.store.delete([entries[-1]["id"]])
     report = run(awork, keys_of(entries), require_all=True)
     assert (report.changed, report.to_change, report.failed) == (0, 49, {"not found": [entries[-1]["id"]]})
@@ -240,7 +227,7 @@ def test_require_all_looks_at_all_before_the_first_change(awork: Sandbox) -> Non
 
 
 def test_require_all_stops_at_a_chunk_that_awork_refuses(awork: Sandbox) -> None:
-    entries, changes = unbilled(awork), Changes(awork)
+    entries, changes = unbilled(awork), ChangeLog(awork)
     awork.faults.add(on_post(2, do=lambda store: store.delete([entries[25]["id"]])))
     report = run(awork, keys_of(entries), require_all=True)
     assert sorted(changes.ids) == sorted(ids(entries[:20]))
@@ -258,7 +245,7 @@ NOT_DONE = [Answer(500), Answer(503)]
 
 @pytest.mark.parametrize("fault", [*DONE_BUT_LOST, *NOT_DONE], ids=repr)
 def test_a_lost_answer_is_never_sent_again_blindly(awork: Sandbox, fault: Fault) -> None:
-    entries, changes = unbilled(awork), Changes(awork)
+    entries, changes = unbilled(awork), ChangeLog(awork)
     awork.faults.add(on_post(2, fault))
     report = run(awork, keys_of(entries))
     assert (report.changed, report.already.total(), report.failed) == (50, 0, {})
@@ -281,7 +268,7 @@ def test_after_a_lost_answer_what_somebody_else_did_is_not_ours(awork: Sandbox) 
 
 
 def test_an_answer_lost_again_and_again_ends_with_a_clear_error_that_a_retry_can_mend(awork: Sandbox) -> None:
-    entries, changes = unbilled(awork), Changes(awork)
+    entries, changes = unbilled(awork), ChangeLog(awork)
     awork.faults.add(lambda request, _: Answer(500) if request.path.startswith(BATCH) else None)
     with pytest.raises(AworkTransportError, match=r"lost 4 times for a chunk of 20 .* Run again later"):
         run(awork, keys_of(entries))
@@ -291,7 +278,7 @@ def test_an_answer_lost_again_and_again_ends_with_a_clear_error_that_a_retry_can
 
 
 def test_a_429_on_the_change_is_waited_for(awork: Sandbox) -> None:
-    entries, changes = unbilled(awork), Changes(awork)
+    entries, changes = unbilled(awork), ChangeLog(awork)
     awork.faults.add(on_post(2, Answer(429, headers={"ratelimit-reset": "0"})))
     assert run(awork, keys_of(entries)).changed == 50
     assert sorted(changes.ids) == sorted(ids(entries))
@@ -306,7 +293,7 @@ def test_faults_while_reading_the_state_are_retried(awork: Sandbox, fault: Fault
 
 
 def test_a_key_that_dies_on_the_way_stops_at_once_and_the_next_run_finishes(awork: Sandbox) -> None:
-    entries, changes = unbilled(awork), Changes(awork)
+    entries, changes = unbilled(awork), ChangeLog(awork)
     awork.faults.add(on_post(2, Answer(401, {"message": {"code": "unauthorized", "description": "Unauthorized"}})))
     with pytest.raises(AworkAuthenticationError):
         run(awork, keys_of(entries))
@@ -514,7 +501,7 @@ def test_whatever_happens_each_entry_is_changed_once_or_told(
     unplanned = iter(faults)
     shared.faults.add(lambda request, _: next(unplanned, None) if request.path.startswith(BATCH) else None)
     edit = store.edit
-    changes_seen = Changes(shared)
+    changes_seen = ChangeLog(shared)
     try:
         for _ in range(3):
             with suppress(AworkTransportError):

@@ -17,6 +17,7 @@ from airflow_provider_awork.exceptions import AworkBatchError
 from airflow_provider_awork.operators.time_entries import AworkBatchTimeEntriesOperator
 from airflow_provider_awork.sandbox import Fault, RuleRequest, Sandbox, Store
 from tests.airflow_harness import connection_in_environment
+from tests.change_log import ChangeLog
 from tests.scenarios.batch_process import BatchProcess
 from tests.scenarios.runs import export, hook_for
 
@@ -24,8 +25,6 @@ ENTRIES = 10_000
 OTHERS = 300
 BACKLOG = "isBillable eq true and isBilled eq false"
 MARKING = "/timeentries/batch/setIsBilled"
-
-Entry = dict[str, Any]
 
 
 @contextmanager
@@ -47,20 +46,6 @@ def workspace(to_bill: int, others: int) -> Iterator[Sandbox]:
 def awork() -> Iterator[Sandbox]:
     with workspace(ENTRIES, OTHERS) as sandbox:
         yield sandbox
-
-
-class Log:
-    """The ids of the entries that were changed from now on, in order, which awork itself does not tell."""
-
-    def __init__(self, awork: Sandbox) -> None:
-        self.ids: list[str] = []
-        edit = awork.store.edit
-
-        def edit_and_note(entry_id: str, **changes: Any) -> Entry:
-            self.ids.append(entry_id)
-            return edit(entry_id, **changes)
-
-        awork.store.edit = edit_and_note  # type: ignore[method-assign]
 
 
 def at_marking(number: int, do: Callable[[], object]) -> Callable[[RuleRequest, Store], Fault | None]:
@@ -113,7 +98,7 @@ def test_ten_thousand_entries_killed_in_the_middle_with_five_percent_deleted_mea
     entries = {entry["id"]: entry for entry in awork.store.entries() if entry["isBillable"]}
     others = {entry_id: text for entry_id, text in awork.store.texts().items() if entry_id not in entries}
     assert (len(entries), len(others)) == (ENTRIES, OTHERS)
-    log = Log(awork)
+    log = ChangeLog(awork)
 
     killed = start(tmp_path)
     awork.faults.add(at_marking(11, lambda: os.kill(killed.pid, signal.SIGKILL)))
@@ -155,7 +140,7 @@ def test_ten_thousand_entries_killed_in_the_middle_with_five_percent_deleted_mea
 def test_a_worker_that_is_told_to_stop_leaves_what_it_did(tmp_path: Path) -> None:
     with workspace(600, 20) as awork:
         export(hook_for(awork), tmp_path / "set", filterby=BACKLOG)
-        log = Log(awork)
+        log = ChangeLog(awork)
         stopped = start(tmp_path, chunk_size=50)
         awork.faults.add(at_marking(5, lambda: os.kill(stopped.pid, signal.SIGTERM)))
         stopped.go()
