@@ -89,29 +89,25 @@ def refusals(awork: Sandbox) -> int:
     return sum(record.status == 429 for record in awork.requests)
 
 
+def read_without_refusal(awork: Sandbox, limiter: RateLimiter) -> None:
+    started = time.monotonic()
+    ids = read_ids(hook_for(awork, limiter=limiter), page_size=PAGE_SIZE)
+    seconds = time.monotonic() - started
+    assert len(set(ids)) == len(ids) == ENTRIES
+    assert len(awork.requests) >= 500
+    assert refusals(awork) == 0
+    print(f"{len(awork.requests)} requests in {seconds:.1f} s")
+
+
 def test_a_used_up_minute_is_waited_for_without_a_refusal() -> None:
     """The whole budget of the workspace is ours: 150 requests in each "minute" of five seconds."""
     with Sandbox(entries=ENTRIES, rate_limit_per_minute=150, rate_limit_per_second=50, minute=MINUTE) as awork:
-        limiter = RateLimiter(requests_per_minute=150, minute=MINUTE)
-        started = time.monotonic()
-        ids = read_ids(hook_for(awork, limiter=limiter), page_size=PAGE_SIZE)
-        seconds = time.monotonic() - started
-        assert len(set(ids)) == len(ids) == ENTRIES
-        assert len(awork.requests) >= 500
-        assert refusals(awork) == 0
-    print(f"{len(awork.requests)} requests in {seconds:.1f} s")
+        read_without_refusal(awork, RateLimiter(requests_per_minute=150, minute=MINUTE))
 
 
 def test_fifty_a_second_are_not_exceeded() -> None:
     with Sandbox(entries=ENTRIES, rate_limit_per_second=50) as awork:
-        limiter = RateLimiter(requests_per_minute=10_000)
-        started = time.monotonic()
-        ids = read_ids(hook_for(awork, limiter=limiter), page_size=PAGE_SIZE)
-        seconds = time.monotonic() - started
-        assert len(set(ids)) == len(ids) == ENTRIES
-        assert len(awork.requests) >= 500
-        assert refusals(awork) == 0
-    print(f"{len(awork.requests)} requests in {seconds:.1f} s")
+        read_without_refusal(awork, RateLimiter(requests_per_minute=10_000))
 
 
 @contextmanager
