@@ -1,24 +1,30 @@
-"""What all operators and sensors of this package share: the hook, the link to awork, the retry policy."""
+"""What operators and sensors share: the hook, the link to awork, the retry policy; a window; an end on demand."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_awork.exceptions import AworkStoppedError
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.links.awork import APP_URL, AworkLink
 from airflow_provider_awork.retry_policy import AworkRetryPolicy
+from airflow_provider_awork.run_window import resolve_window
 from airflow_provider_awork.version_compat import HAS_RETRY_POLICIES
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
 
+    from airflow_provider_awork.extract.windows import Window
     from airflow_provider_awork.version_compat import RetryPolicy
 
 LINK = AworkLink()
+WINDOW_PARAMETERS = ("window_field", "window_start", "window_end", "window_length", "timezone")
 
 
 class AworkBaseOperator(BaseOperator):
@@ -47,3 +53,71 @@ class AworkBaseOperator(BaseOperator):
         """Link to awork before anything can fail; when the task ends, Airflow asks :class:`AworkLink` again."""
         super().pre_execute(context)
         context["ti"].xcom_push(key=LINK.xcom_key, value=APP_URL)
+
+
+class AworkWindowOperator(AworkBaseOperator):
+    """
+    Base of operators and sensors that take a window, with ``WINDOW_PARAMETERS`` among their ``template_fields``.
+
+    A base and no plain mixin: Airflow takes ``default_args`` and the parameters of ``partial()`` and ``expand()`` from
+    constructors of operators alone. Each subclass documents the parameters itself.
+    """
+
+    def __init__(
+        self,
+        *,
+        window_field: str | None = None,
+        window_start: date | datetime | str | None = None,
+        window_end: date | datetime | str | None = None,
+        window_length: str | None = None,
+        timezone: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.window_field = window_field
+        self.window_start = window_start
+        self.window_end = window_end
+        self.window_length = window_length
+        self.timezone = timezone
+
+    def window(self, context: Context) -> Window | None:
+        """
+        The window of the running task; None for everything.
+
+        :raises AworkConfigError: bounds that cannot work, or none where one is needed.
+        """
+        return resolve_window(
+            context,
+            field=self.window_field,
+            start=self.window_start,
+            end=self.window_end,
+            length=self.window_length,
+            timezone=self.timezone,
+        )
+
+
+class AworkStoppableOperator(AworkBaseOperator):
+    """Base of operators whose run, when Airflow stops the task, ends where it stands and cleans up after itself."""
+
+    _is_stoppable = False
+
+    @contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """What :meth:`on_kill` may end."""
+        self._is_stoppable = True
+        try:
+            yield
+        finally:
+            self._is_stoppable = False
+
+    def on_kill(self) -> None:
+        """
+        End the run where it stands, so that it cleans up after itself.
+
+        Airflow calls this in the main thread, which may be waiting for an answer or for another run, and kills the
+        process a few seconds later.
+        """
+        self.hook.close()
+        if self._is_stoppable:
+            self._is_stoppable = False  # cleaning up is not to be interrupted
+            raise AworkStoppedError("The task is being stopped: it was marked or cleared, or its worker ends")

@@ -42,7 +42,7 @@ ALLOWED = {
     "assets": {EVERYTHING_OF_AIRFLOW},
     "lineage": {EVERYTHING_OF_AIRFLOW, *EXTRACT},
     "retry_policy": {"exceptions", "version_compat", EVERYTHING_OF_AIRFLOW},
-    "base_operator": {"links", "retry_policy", *HOOKS},
+    "base_operator": {"links", "retry_policy", "run_window", *HOOKS},
     "polling": CLIENT,
     "incremental": {"run_window", *HOOKS},
     "operators": {"operators", *TASKS},

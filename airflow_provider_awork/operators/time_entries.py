@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_awork.base_operator import AworkBaseOperator
-from airflow_provider_awork.exceptions import AworkConfigError, AworkStoppedError, AworkTooLargeError
+from airflow_provider_awork.base_operator import (
+    WINDOW_PARAMETERS,
+    AworkBaseOperator,
+    AworkStoppableOperator,
+    AworkWindowOperator,
+)
+from airflow_provider_awork.exceptions import AworkConfigError, AworkTooLargeError
 from airflow_provider_awork.hooks.awork import AworkHook
-from airflow_provider_awork.run_window import resolve_window
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
@@ -26,7 +29,7 @@ FREE_FIELDS = ("task/project/",)  # objects whose fields the model does not name
 TRANSFER = "airflow_provider_awork.transfers.awork_to_object_storage.AworkTimeEntriesToObjectStorageOperator"
 
 
-class AworkTimeEntriesOperator(AworkBaseOperator):
+class AworkTimeEntriesOperator(AworkWindowOperator):
     """
     Pull a small number of time entries into XCom: a list of dicts, complete and in order of ``createdOn``.
 
@@ -73,11 +76,7 @@ class AworkTimeEntriesOperator(AworkBaseOperator):
 
     template_fields: Sequence[str] = (
         "filterby",
-        "window_field",
-        "window_start",
-        "window_end",
-        "window_length",
-        "timezone",
+        *WINDOW_PARAMETERS,
         "project_id",
         "awork_task_id",
         "awork_conn_id",
@@ -88,11 +87,6 @@ class AworkTimeEntriesOperator(AworkBaseOperator):
         self,
         *,
         filterby: str | None = None,
-        window_field: str | None = None,
-        window_start: date | datetime | str | None = None,
-        window_end: date | datetime | str | None = None,
-        window_length: str | None = None,
-        timezone: str | None = None,
         project_id: str | None = None,
         awork_task_id: str | None = None,
         fields: Sequence[str] | None = None,
@@ -104,11 +98,6 @@ class AworkTimeEntriesOperator(AworkBaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.filterby = filterby
-        self.window_field = window_field
-        self.window_start = window_start
-        self.window_end = window_end
-        self.window_length = window_length
-        self.timezone = timezone
         self.project_id = project_id
         self.awork_task_id = awork_task_id
         self.fields = fields
@@ -125,14 +114,7 @@ class AworkTimeEntriesOperator(AworkBaseOperator):
 
         self._check_parameters()
         list_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
-        window = resolve_window(
-            context,
-            field=self.window_field,
-            start=self.window_start,
-            end=self.window_end,
-            length=self.window_length,
-            timezone=self.timezone,
-        )
+        window = self.window(context)
         reader = self.hook.read_time_entries(
             filterby=self.filterby,
             window=window,
@@ -198,7 +180,7 @@ class AworkTimeEntriesOperator(AworkBaseOperator):
             )
 
 
-class AworkBatchTimeEntriesOperator(AworkBaseOperator):
+class AworkBatchTimeEntriesOperator(AworkStoppableOperator):
     """
     Change many time entries by one of awork's batch operations, such as marking them as billed: exactly those, each
     once, and without harm when it runs again.
@@ -267,7 +249,6 @@ class AworkBatchTimeEntriesOperator(AworkBaseOperator):
     )
     template_fields_renderers = {"time_entry_ids": "json", "manifest": "json"}
     ui_color = "#e6f4f1"
-    _is_changing = False
 
     def __init__(
         self,
@@ -313,17 +294,13 @@ class AworkBatchTimeEntriesOperator(AworkBaseOperator):
             ignore_not_found=self.ignore_not_found,
             overwrite_changed=self.overwrite_changed,
         )
-        self._is_changing = True
-        try:
-            with self._keys() as keys:
-                report = change.run(
-                    self.hook.client,
-                    keys,
-                    identity=self.hook.identity,
-                    on_stop=lambda part: self._leave_partial_report(context, part),
-                )
-        finally:
-            self._is_changing = False
+        with self.stoppable(), self._keys() as keys:
+            report = change.run(
+                self.hook.client,
+                keys,
+                identity=self.hook.identity,
+                on_stop=lambda part: self._leave_partial_report(context, part),
+            )
         self._log_report(report)
         summary = report.to_dict()
         if self.dry_run_only:
@@ -335,20 +312,13 @@ class AworkBatchTimeEntriesOperator(AworkBaseOperator):
 
     def _leave_partial_report(self, context: Context, report: BatchReport) -> None:
         self._log_report(report)
-        if self._is_changing:  # else the task is being stopped, perhaps in the middle of talking to Airflow
+        if self._is_stoppable:  # else the task is being stopped, perhaps in the middle of talking to Airflow
             context["ti"].xcom_push(key="report", value=report.to_dict())
 
     def _log_report(self, report: BatchReport) -> None:
         self.log.info("%s", report)
         for kind, ids in report.failed.items():
             self.log.warning("%s: %s", kind, ", ".join(ids[:LOGGED_IDS]) + (" ..." if len(ids) > LOGGED_IDS else ""))
-
-    def on_kill(self) -> None:
-        """End the run where it stands: the next one finds what was changed up to here."""
-        self.hook.close()
-        if self._is_changing:
-            self._is_changing = False  # cleaning up is not to be interrupted
-            raise AworkStoppedError("The task is being stopped: it was marked or cleared, or its worker ends")
 
     def _check_parameters(self) -> None:
         if (self.time_entry_ids is None) == (self.manifest is None):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider_awork.base_operator import AworkBaseOperator
+from airflow_provider_awork.base_operator import WINDOW_PARAMETERS, AworkWindowOperator
 from airflow_provider_awork.exceptions import (
     AworkAuthenticationError,
     AworkError,
@@ -19,7 +19,6 @@ from airflow_provider_awork.exceptions import (
 )
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.polling import CountRange, checked_interval, is_transient, wait_after, whole_number
-from airflow_provider_awork.run_window import resolve_window
 from airflow_provider_awork.version_compat import (
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -36,7 +35,7 @@ RUNNING_TIMERS = "startTimeUtc ne null and endTimeUtc eq null"
 UNBILLED = "isBillable eq true and isBilled eq false"
 
 
-class AworkTimeEntriesSensor(AworkBaseOperator, BaseSensorOperator):
+class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
     """
     Wait until the number of matching time entries is within bounds; the XCom is that number.
 
@@ -94,11 +93,7 @@ class AworkTimeEntriesSensor(AworkBaseOperator, BaseSensorOperator):
         "filterby",
         "min_count",
         "max_count",
-        "window_field",
-        "window_start",
-        "window_end",
-        "window_length",
-        "timezone",
+        *WINDOW_PARAMETERS,
         "project_id",
         "awork_task_id",
         "awork_conn_id",
@@ -112,11 +107,6 @@ class AworkTimeEntriesSensor(AworkBaseOperator, BaseSensorOperator):
         filterby: str | None = None,
         min_count: int | str = 1,
         max_count: int | str | None = None,
-        window_field: str | None = None,
-        window_start: date | datetime | str | None = None,
-        window_end: date | datetime | str | None = None,
-        window_length: str | None = None,
-        timezone: str | None = None,
         project_id: str | None = None,
         awork_task_id: str | None = None,
         tolerated_errors: int = 5,
@@ -128,11 +118,6 @@ class AworkTimeEntriesSensor(AworkBaseOperator, BaseSensorOperator):
         self.filterby = filterby
         self.min_count = min_count
         self.max_count = max_count
-        self.window_field = window_field
-        self.window_start = window_start
-        self.window_end = window_end
-        self.window_length = window_length
-        self.timezone = timezone
         self.project_id = project_id
         self.awork_task_id = awork_task_id
         self.tolerated_errors = tolerated_errors
@@ -172,14 +157,7 @@ class AworkTimeEntriesSensor(AworkBaseOperator, BaseSensorOperator):
         wanted = CountRange.of(min_count=self.min_count, max_count=self.max_count)
         checked_interval(self.poke_interval)
         self.tolerated_errors = whole_number("tolerated_errors", self.tolerated_errors)
-        window = resolve_window(
-            context,
-            field=self.window_field,
-            start=self.window_start,
-            end=self.window_end,
-            length=self.window_length,
-            timezone=self.timezone,
-        )
+        window = self.window(context)
         list_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
         errors = 0
         while True:

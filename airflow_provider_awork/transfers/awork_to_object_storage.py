@@ -8,8 +8,8 @@ from datetime import date, datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_awork.base_operator import WINDOW_PARAMETERS, AworkWindowOperator
 from airflow_provider_awork.exceptions import AworkConfigError
-from airflow_provider_awork.run_window import resolve_window
 from airflow_provider_awork.transfers.base import AworkToObjectStorageOperator, Export
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LOOKBACK = timedelta(minutes=5)
 
 
-class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
+class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, AworkWindowOperator):
     """
     Stream time entries to object storage: complete, each once, in files that a manifest lists.
 
@@ -88,11 +88,7 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
 
     template_fields: Sequence[str] = (
         *AworkToObjectStorageOperator.template_fields,
-        "window_field",
-        "window_start",
-        "window_end",
-        "window_length",
-        "timezone",
+        *WINDOW_PARAMETERS,
         "initial_window_start",
         "project_id",
     )
@@ -100,11 +96,6 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
     def __init__(
         self,
         *,
-        window_field: str | None = None,
-        window_start: date | datetime | str | None = None,
-        window_end: date | datetime | str | None = None,
-        window_length: str | None = None,
-        timezone: str | None = None,
         incremental: str | None = None,
         lookback: timedelta = LOOKBACK,
         initial_window_start: date | datetime | str | None = None,
@@ -113,11 +104,6 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.window_field = window_field
-        self.window_start = window_start
-        self.window_end = window_end
-        self.window_length = window_length
-        self.timezone = timezone
         self.incremental = incremental
         self.lookback = lookback
         self.initial_window_start = initial_window_start
@@ -129,7 +115,7 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
         self._check_incremental()
         self._check_estimate()
         load = self._begin_load(context) if self.incremental else None
-        window = load.window if load else self._window(context)
+        window = load.window if load else self.window(context)
         if self.estimate:
             return self._estimate(window)
         export = self._time_entries(window, folder=load.folder if load else "")
@@ -139,16 +125,6 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator):
         if load:
             load.finish()
         return summary
-
-    def _window(self, context: Context) -> Window | None:
-        return resolve_window(
-            context,
-            field=self.window_field,
-            start=self.window_start,
-            end=self.window_end,
-            length=self.window_length,
-            timezone=self.timezone,
-        )
 
     def _begin_load(self, context: Context) -> IncrementalLoad:
         from airflow_provider_awork.incremental import begin_load

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_awork.base_operator import AworkBaseOperator
-from airflow_provider_awork.exceptions import AworkConfigError, AworkEmptyError, AworkPublishError, AworkStoppedError
+from airflow_provider_awork.base_operator import AworkStoppableOperator
+from airflow_provider_awork.exceptions import AworkConfigError, AworkEmptyError, AworkPublishError
 from airflow_provider_awork.hooks.awork import AworkHook
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class Export:
     folder: str = ""
 
 
-class AworkToObjectStorageOperator(AworkBaseOperator):
+class AworkToObjectStorageOperator(AworkStoppableOperator):
     """
     Base of the transfers: takes the parameters of the output, and publishes what a subclass exports.
 
@@ -68,7 +67,6 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
         "awork_conn_id",
     )
     ui_color = "#e6f4f1"
-    _is_publishing = False
     _lineage: ExportLineage | None = None
 
     def __init__(
@@ -97,27 +95,6 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
         self.fail_if_empty = fail_if_empty
         self.spool_folder = spool_folder
         self.awork_conn_id = awork_conn_id
-
-    def on_kill(self) -> None:
-        """
-        End the run where it stands, so that it cleans up after itself.
-
-        Airflow calls this in the main thread, which may be waiting for an answer or for another run, and kills the
-        process a few seconds later.
-        """
-        self.hook.close()
-        if self._is_publishing:
-            self._is_publishing = False  # cleaning up is not to be interrupted
-            raise AworkStoppedError("The task is being stopped: it was marked or cleared, or its worker ends")
-
-    @contextmanager
-    def _publishing(self) -> Iterator[None]:
-        """What :meth:`on_kill` may end."""
-        self._is_publishing = True
-        try:
-            yield
-        finally:
-            self._is_publishing = False
 
     def check_parameters(self) -> None:
         """
@@ -153,7 +130,7 @@ class AworkToObjectStorageOperator(AworkBaseOperator):
         started = time.monotonic()
         destination = self.destination_path(export.folder)
         with (
-            self._publishing(),
+            self.stoppable(),
             Publisher(destination, owner=_owner(context)) as publisher,
             spool_folder(Path(self.spool_folder) if self.spool_folder else None) as spool,
         ):
