@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_provider_awork.client.checks import Identity
+    from airflow_provider_awork.client.identity import Identity
     from airflow_provider_awork.extract.model import RowModel
 
 _STORES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "local": "file", "abfs": "abfss"}

@@ -25,8 +25,8 @@ from typing import Any, cast
 import msgspec
 
 from airflow_provider_awork.client.arguments import batch_body, checked_id
-from airflow_provider_awork.client.checks import Identity
 from airflow_provider_awork.client.entry_states import EntryKey, EntryState, read_states
+from airflow_provider_awork.client.identity import Identity
 from airflow_provider_awork.client.models import BatchOperation, BatchResult
 from airflow_provider_awork.client.time_entries import AworkClient
 from airflow_provider_awork.exceptions import (

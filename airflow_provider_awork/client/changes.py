@@ -11,7 +11,7 @@ import msgspec
 
 from airflow_provider_awork.client import surrogates
 from airflow_provider_awork.client.filters import all_of, datetime_literal
-from airflow_provider_awork.client.pages import decode_page
+from airflow_provider_awork.client.list_answers import decode_page
 from airflow_provider_awork.client.paging import PAGE_SIZE, instant_key
 from airflow_provider_awork.client.time_entries import AworkClient
 

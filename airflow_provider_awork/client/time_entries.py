@@ -13,11 +13,11 @@ import msgspec
 
 from airflow_provider_awork.client import checks
 from airflow_provider_awork.client.arguments import checked_id
-from airflow_provider_awork.client.checks import Identity
 from airflow_provider_awork.client.config import AworkConfig
 from airflow_provider_awork.client.filters import all_of, datetime_literal
+from airflow_provider_awork.client.identity import Identity, read_identity, server_time
+from airflow_provider_awork.client.list_answers import decode_page, decode_whole_list
 from airflow_provider_awork.client.operations import TIME_ENTRIES, TimeEntryOperations
-from airflow_provider_awork.client.pages import decode_page, decode_whole_list
 from airflow_provider_awork.client.paging import PAGE_SIZE, Page, PageReader, PageRequest
 from airflow_provider_awork.client.rows import WholeList
 from airflow_provider_awork.client.session import AworkSession
@@ -156,12 +156,12 @@ class AworkClient(TimeEntryOperations):
     # -- who asks, and what awork does ---------------------------------------------------------------------------
 
     def identity(self) -> Identity:
-        """Who asks, and what it may see; see :func:`.checks.identity`."""
-        return checks.identity(self.session)
+        """Who asks, and what it may see; see :func:`.read_identity`."""
+        return read_identity(self.session)
 
     def server_time(self) -> datetime:
-        """awork's clock; see :func:`.checks.server_time`."""
-        return checks.server_time(self.session)
+        """awork's clock; see :func:`.identity.server_time`."""
+        return server_time(self.session)
 
     def check_literals(self, *, field: str = "createdOn") -> None:
         """

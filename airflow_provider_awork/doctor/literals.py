@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 from airflow_provider_awork.client.checks import Probe, accepts, check_literals, newest_entry
+from airflow_provider_awork.client.list_answers import decode_page
 from airflow_provider_awork.client.operations import TIME_ENTRIES
-from airflow_provider_awork.client.pages import decode_page
 from airflow_provider_awork.client.session import AworkSession
 from airflow_provider_awork.exceptions import AworkAssumptionError, AworkFilterError
 

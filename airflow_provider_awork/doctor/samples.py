@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from airflow_provider_awork.client import surrogates
+from airflow_provider_awork.client.list_answers import decode_page
 from airflow_provider_awork.client.operations import TIME_ENTRIES
-from airflow_provider_awork.client.pages import decode_page
 from airflow_provider_awork.client.paging import PAGE_SIZE, Page
 from airflow_provider_awork.client.session import Answer, AworkSession
 from airflow_provider_awork.exceptions import AworkFilterError

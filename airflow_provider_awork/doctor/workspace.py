@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from airflow_provider_awork.client import checks
+from airflow_provider_awork.client.identity import Identity, read_identity
 from airflow_provider_awork.client.time_entries import AworkClient
 from airflow_provider_awork.doctor.literals import Literals, examine_literals
 from airflow_provider_awork.doctor.samples import NotCheckedError, Samples
@@ -24,12 +24,12 @@ class Workspace:
         self.samples = Samples(client.session)
 
     @cached_property
-    def identity(self) -> checks.Identity:
+    def identity(self) -> Identity:
         """Who asks, and what it may see."""
-        return checks.identity(self.session)
+        return read_identity(self.session)
 
     @property
-    def known_identity(self) -> checks.Identity | None:
+    def known_identity(self) -> Identity | None:
         """The identity if awork told it."""
         return self.__dict__.get("identity")
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Connection
 
-    from airflow_provider_awork.client.checks import Identity
     from airflow_provider_awork.client.config import AworkConfig
+    from airflow_provider_awork.client.identity import Identity
     from airflow_provider_awork.client.models import (
         BatchOperation,
         BatchResult,

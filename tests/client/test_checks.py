@@ -13,7 +13,7 @@ from airflow_provider_awork.client.config import build_config
 from airflow_provider_awork.client.rate_limit import RateLimiter
 from airflow_provider_awork.client.session import AworkSession
 from airflow_provider_awork.exceptions import AworkAssumptionError, AworkFilterError, AworkPagingError
-from airflow_provider_awork.sandbox import Answer, RuleRequest, Sandbox, Store
+from airflow_provider_awork.sandbox import RuleRequest, Sandbox, Store
 
 FIELDS = ["createdOn", "updatedOn"]
 
@@ -122,36 +122,3 @@ def test_an_instant_that_is_none_names_its_field(awork: Sandbox) -> None:
 
     with pytest.raises(AworkPagingError, match="updatedOn 'yesterday'"):
         checks.check_literals(session_for(awork), zone="UTC", field="updatedOn")
-
-
-@pytest.mark.parametrize(
-    ("rights", "sees_all"),
-    [
-        ({"isAdmin": True, "permissions": []}, True),
-        ({"isAdmin": False, "permissions": [{"feature": "project-timetracking", "accessLevels": ["Write"]}]}, True),
-        ({"isAdmin": False, "permissions": [{"feature": "project-timetracking", "accessLevels": ["read"]}]}, False),
-        ({"isAdmin": False, "permissions": [{"feature": "company-master-data", "accessLevels": ["write"]}]}, False),
-        ({"isAdmin": False, "permissions": []}, False),
-        ({"isAdmin": False, "permissions": None}, False),
-        # awork's document has a feature's key as "pmd", so such keys do not tell.
-        ({"isAdmin": False, "permissions": [{"feature": "pmd", "accessLevels": ["write"]}]}, None),
-        ({}, None),
-        (None, None),
-        ({"isAdmin": "perhaps", "permissions": 3}, None),
-        ({"isAdmin": False, "permissions": ["project-timetracking"]}, None),
-    ],
-)
-def test_what_the_key_may_see(awork: Sandbox, rights: dict[str, Any] | None, sees_all: bool | None) -> None:
-    answer = Answer(200, {"signature": "c2FuZGJveA==", "userPermission": rights})
-    awork.faults.add(lambda request, store: answer if request.path == "/me/permissions" else None)
-
-    assert checks.identity(session_for(awork)).sees_all_entries is sees_all
-
-
-def test_rights_that_may_not_be_read_are_unknown(awork: Sandbox) -> None:
-    awork.faults.add(lambda request, store: Answer(403) if request.path == "/me/permissions" else None)
-
-    identity = checks.identity(session_for(awork))
-
-    assert identity.sees_all_entries is None
-    assert identity.workspace_name == awork.settings.workspace.name

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_awork.client.config import build_config
-from airflow_provider_awork.client.pages import decode_page
+from airflow_provider_awork.client.list_answers import decode_page
 from airflow_provider_awork.client.rate_limit import RateLimiter
 from airflow_provider_awork.client.session import AworkSession, RetryRules
 from airflow_provider_awork.exceptions import (

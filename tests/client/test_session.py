@@ -10,7 +10,7 @@ from email.utils import format_datetime
 import pytest
 
 from airflow_provider_awork.client.config import ConnectionExtras, build_config
-from airflow_provider_awork.client.pages import decode_page
+from airflow_provider_awork.client.list_answers import decode_page
 from airflow_provider_awork.client.rate_limit import RateLimiter
 from airflow_provider_awork.client.session import AworkSession, RetryRules, decode_json
 from airflow_provider_awork.exceptions import (

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_awork.client import surrogates
-from airflow_provider_awork.client.pages import decode_page
+from airflow_provider_awork.client.list_answers import decode_page
 from airflow_provider_awork.client.session import Answer, decode_json
 from airflow_provider_awork.exceptions import AworkTransportError
 

@@ -101,7 +101,7 @@ def test_there_is_a_link_while_the_task_runs(awork: Sandbox, workspace_url: str)
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "http://awork.example", "", None])
 def test_only_a_safe_url_is_linked(url: str | None) -> None:
-    from airflow_provider_awork.client.checks import Identity
+    from airflow_provider_awork.client.identity import Identity
 
     operator = AworkTimeEntriesOperator(task_id="entries")
     identity = Identity(
