@@ -1,4 +1,4 @@
-"""The README is true: its code runs, its tables are those of the code."""
+"""The README and the pages in docs/ are true: their code runs, their tables are those of the code."""
 
 from __future__ import annotations
 
@@ -41,8 +41,16 @@ from airflow_provider_awork.transfers.awork_to_object_storage import (
 from scripts.write_columns import COLUMNS, columns_page
 from tests.airflow_harness import connection_in_environment, run_dag
 
-README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
-PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "README.md", *ROOT.glob("docs/*.md"))}
+README = PAGES["README.md"]
+PYTHON = [code for page in PAGES.values() for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL)]
+# Blocks of other languages, by how they start.
+OTHER_BLOCKS = {
+    "README.md": ["pip install", "make demo", "export AIRFLOW_CONN", "python -m", "MERGE INTO", "python -m"],
+    "docs/doctor.md": ["python -m", "┏━━"],
+    "docs/oauth.md": ["https://", "pair=$(curl"],
+}
 DAY = "2026-11-20"
 
 
@@ -51,8 +59,14 @@ def block(containing: str) -> str:
     return found
 
 
-def test_every_python_block_is_tested_here() -> None:
+def test_every_block_is_known_here() -> None:
+    """Another one needs a test."""
     assert len(PYTHON) == 8
+    for name, page in PAGES.items():
+        others = [text for language, text in re.findall(r"```(\w+)\n(.*?)```", page, re.DOTALL) if language != "python"]
+        known = OTHER_BLOCKS.get(name, [])
+        assert len(others) == len(known), name
+        assert all(text.startswith(start) for text, start in zip(others, known, strict=True)), name
 
 
 def test_the_dag_of_ten_lines_exports(tmp_path: Path) -> None:
@@ -123,10 +137,23 @@ def test_uris_of_the_manifest_are_those_that_other_readers_take() -> None:
     assert names["files"] == ["s3://my-lake/awork/x/part-00000-0123456789ab.parquet"]
 
 
-def test_every_link_within_the_readme_has_its_heading() -> None:
-    headings = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    assert set(re.findall(r"\]\(#(.*?)\)", README)) <= anchors
+def anchors(page: str) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_has_its_file_and_heading(name: str) -> None:
+    links = re.findall(r"\]\((?!https?:)(.*?)\)|src=\"(.*?)\"", PAGES[name])
+    for link in map("".join, links):
+        path, _, heading = link.partition("#")
+        target = (ROOT / name).parent.joinpath(path).resolve() if path else ROOT / name
+        assert target.exists(), link
+        assert not heading or heading in anchors(PAGES[str(target.relative_to(ROOT))]), link
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    assert {name for name in PAGES if name != "README.md"} <= set(re.findall(r"\]\((.*?)\)", README))
 
 
 def test_the_block_on_filters_finds_the_entries() -> None:
@@ -219,7 +246,7 @@ def test_the_report_of_the_doctor_is_what_it_prints(
         for line in capsys.readouterr().out.splitlines()
         if line.startswith(("┃", "│"))
     ]
-    (report,) = re.findall(r"```text\n(┏.*?)```", README, re.DOTALL)
+    (report,) = re.findall(r"```text\n(┏.*?)```", PAGES["docs/doctor.md"], re.DOTALL)
     assert rows == [line for line in report.splitlines() if line.startswith(("┃", "│"))]
 
 
@@ -229,9 +256,9 @@ def test_the_table_of_columns_is_the_models() -> None:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
 def test_the_first_token_pair_is_had_and_stored_as_described(tmp_path: Path) -> None:
-    section = README.split("\n## OAuth")[1].split("\n## ")[0]
-    (address,) = re.findall(r"```text\n(https://\S+)\n```", section)
-    (exchange,) = re.findall(r"```shell\n(pair=.*?)```", section, re.DOTALL)
+    page = PAGES["docs/oauth.md"]
+    (address,) = re.findall(r"```text\n(https://\S+)\n```", page)
+    (exchange,) = re.findall(r"```shell\n(pair=.*?)```", page, re.DOTALL)
     redirect_uri = "http://localhost:8400/callback"
     # What `airflow variables set` gets, without the seconds that Airflow takes to start.
     airflow = tmp_path / "airflow"
@@ -258,6 +285,12 @@ def test_the_first_token_pair_is_had_and_stored_as_described(tmp_path: Path) -> 
         assert again.returncode != 0, "a used code must not overwrite the Variable"
 
 
+def section_on(documented: type) -> str:
+    heading = f"\n## `{documented.__name__}`\n"
+    (page,) = [page for page in PAGES.values() if heading in page]
+    return page.split(heading)[1].split("\n## ")[0]
+
+
 @pytest.mark.parametrize(
     "operator",
     [
@@ -272,15 +305,17 @@ def test_the_first_token_pair_is_had_and_stored_as_described(tmp_path: Path) -> 
     ],
 )
 def test_every_parameter_is_documented(operator: type) -> None:
-    section = README.split(f"### `{operator.__name__}`")[1].split("\n### ")[0]
-    transfer = README.split(f"### `{AworkTimeEntriesToObjectStorageOperator.__name__}`")[1].split("\n### ")[0]
+    section = section_on(operator)
+    transfer = section_on(AworkTimeEntriesToObjectStorageOperator)
     classes = [each for each in operator.__mro__ if each.__module__.startswith("airflow_provider_awork")]
     signatures = [inspect.signature(vars(each)["__init__"]) for each in classes if "__init__" in vars(each)]
     shared = {"self", "kwargs", "retry_policy"}
     own = [name for signature in signatures for name in signature.parameters if name not in shared]
     for name in own:
         if name == "awork_conn_id":
-            assert f"`{name}`" in README.split("## Operators")[1].split("\n### ")[0]
+            assert all(
+                f"`{name}`" in PAGES[page].split("\n## ")[0] for page in ("docs/operators.md", "docs/waiting.md")
+            )
         elif name not in ("window_field", "window_start", "window_end"):
             assert f"`{name}`" in section or f"`{name}" in section + transfer, name
         assert f":param {name}:" in (operator.__doc__ or ""), name
@@ -291,7 +326,7 @@ def test_every_parameter_is_documented(operator: type) -> None:
 
 
 def test_every_connection_extra_is_documented() -> None:
-    table = README.split("## Connection")[1].split("## Operators")[0]
+    table = README.split("\n## Connection\n")[1].split("\n## ")[0]
     assert all(f"`{name}`" in table for name in ConnectionExtras.__struct_fields__)
 
 

@@ -17,7 +17,7 @@ from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.sandbox import Sandbox
 from tests.airflow_harness import connection_in_environment
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
 @pytest.fixture(scope="module")
@@ -141,9 +141,9 @@ def test_arguments_that_cannot_work_send_nothing(hook: AworkHook, awork: Sandbox
     assert len(awork.requests) == before
 
 
-def test_the_table_in_the_readme_names_every_method() -> None:
-    section = README.read_text().split("## All operations")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| (`.*) \| `(.*)` \|$", section, re.MULTILINE)
+def test_the_table_of_operations_names_every_method() -> None:
+    page = PAGE.read_text()
+    rows = re.findall(r"^\| (`.*) \| `(.*)` \|$", page, re.MULTILINE)
     methods = {name for cell, _ in rows for name in re.findall(r"`(\w+)\(", cell)}
     operations = {name for name, _ in inspect.getmembers(TimeEntryOperations, inspect.isfunction) if name[0] != "_"}
     lists = {"get_time_entries", "get_simplified_time_entries", "count_time_entries"}
