@@ -8,7 +8,6 @@ this overlaps with fetching the next pages.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import os
@@ -26,6 +25,7 @@ import msgspec
 
 from airflow_provider_awork.exceptions import AworkConfigError, AworkMissingExtraError
 from airflow_provider_awork.extract.decoding import RowDecoder
+from airflow_provider_awork.extract.gzip_blocks import GzipBlocks
 from airflow_provider_awork.extract.model import TIME_ENTRY, Column, ColumnType, RawEntry, RowModel, to_texts
 
 if TYPE_CHECKING:
@@ -385,8 +385,7 @@ class _HashedFile(io.RawIOBase):
 def _compressed(sink: _HashedFile, compression: Compression) -> BinaryIO:
     """A stream into the sink; closing it leaves the sink open, unless it is the sink itself."""
     if compression is Compression.GZIP:
-        # Neither a name nor a time, so that the same rows give the same bytes.
-        return cast(BinaryIO, gzip.GzipFile("", "wb", GZIP_LEVEL, sink, mtime=0))
+        return cast(BinaryIO, GzipBlocks(cast(BinaryIO, sink), GZIP_LEVEL))
     if compression is Compression.ZSTD:
         import zstandard
 
