@@ -29,7 +29,9 @@ from __future__ import annotations
 import logging
 import math
 import re
+import time
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -43,11 +45,13 @@ log = logging.getLogger(__name__)
 
 PAGE_SIZE = 1000
 BLOCK_PAGES = 10
-LARGEST_OVERLAP = 0.4  # of a page
+LARGEST_OVERLAP = 0.25  # of a page: any page that begins so far before the frontier can reach beyond it
 REMEMBERED_ROWS = 2 * PAGE_SIZE
 FRUITLESS_BLOCKS = 12
 DISORDERLY_PAGES = 4
 NEWEST_ROWS = 10
+FIRST_PAGES_AHEAD = 4
+RECENT_PAGES = 16
 
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7}))?(?:Z|\+00:00)?")
 
@@ -181,8 +185,9 @@ class PageReader:
         self._reach_back = 1
         self._short_pages = 0
         self._fruitless = 0
-        # How many answers may be in flight or wait to be read: a page is megabytes.
-        self._ahead = min(4, concurrency + 1)
+        # How long the latest answers took, and the caller with the rows of each.
+        self._answer_seconds: deque[float] = deque(maxlen=RECENT_PAGES)
+        self._work_seconds: deque[float] = deque(maxlen=RECENT_PAGES)
         # The newest row's key, for a list without totals; None while it is not known.
         self._newest: str | None = None
         self._newest_asked = False
@@ -240,7 +245,9 @@ class PageReader:
             added = self._take(page)
             self._estimate(page, reached)
             if added:
+                started = time.monotonic()
                 yield added
+                self._work_seconds.append(time.monotonic() - started)
             if capped and added:
                 self._learn_cap(len(page.rows))
                 return False
@@ -487,9 +494,8 @@ class PageReader:
 
     def _page_around(self, start: int) -> tuple[int, int]:
         """Number and size of the page that begins at row ``start`` or a little before, and reaches furthest."""
-        least = math.ceil(start / self._cap) + 1
-        candidates = [(number, start // (number - 1)) for number in range(least, least + 16)]
-        return max(candidates, key=lambda page: page[0] * page[1])
+        size = max(range(self._cap // 2 + 1, self._cap + 1), key=lambda size: size - start % size)
+        return start // size + 1, size
 
     def _anchor(self, key: str) -> str | None:
         return key[:19] if self._anchored else None
@@ -504,21 +510,37 @@ class PageReader:
     # -- requests in flight --------------------------------------------------------------------------------------
 
     def _answer(self, block: _Block, request: PageRequest) -> Page:
-        self._send(block)
-        answer = block.answers[request]
-        if not answer.done():  # rows are used up faster than they come
-            self._ahead = min(2 * self._ahead, self._concurrency + 1)
-        page = answer.result()
-        del block.answers[request]
-        self._send(block)
+        if self.rows or request not in block.answers:
+            self._send(block)
+        page = block.answers.pop(request).result()
+        if self.rows:  # the first rows may be all that the caller wants
+            self._send(block)
         return page
 
     def _send(self, block: _Block) -> None:
-        """Send what is wanted, in order: as far ahead as it takes not to wait for answers, and no further."""
+        """Send what is wanted, in order."""
         chain = [each for each in (block, block.following) if each]
-        room = self._ahead - sum(len(each.answers) for each in chain)
+        room = self._pages_ahead() - sum(len(each.answers) for each in chain)
         for each in chain:
             while each.unsent and room > 0:
                 request = each.unsent.pop(0)
-                each.answers[request] = self._pool.submit(self._fetch, request)
+                each.answers[request] = self._pool.submit(self._timed_fetch, request)
                 room -= 1
+
+    def _pages_ahead(self) -> int:
+        """
+        How many answers may be in flight or wait to be read: as many as the caller works off while one comes, and two
+        to spare, as a page is megabytes.
+
+        The quickest answer counts: what the others took longer, they may have waited for each other.
+        """
+        if not self._work_seconds:
+            return min(FIRST_PAGES_AHEAD, self._concurrency + 1)
+        work = sum(self._work_seconds) / len(self._work_seconds)
+        return min(math.ceil(min(self._answer_seconds) / max(work, 1e-6)) + 2, self._concurrency + 1)
+
+    def _timed_fetch(self, request: PageRequest) -> Page:
+        started = time.monotonic()
+        page = self._fetch(request)
+        self._answer_seconds.append(time.monotonic() - started)
+        return page

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_awork.client.paging import Page, PageReader, PageRequest, instant_key
@@ -249,6 +249,20 @@ class RandomChange:
     says_total=st.booleans(),
     says_size=st.booleans(),
 )
+@example(
+    seed=0,
+    count=843,
+    seconds=10,
+    resolution=SECOND,
+    most=0,
+    cap=20,
+    page_size=20,
+    concurrency=1,
+    latency=0.0,
+    anchored=False,
+    says_total=False,
+    says_size=False,
+).via("the best page near a position reached no further")
 def test_any_sequence_of_changes_is_exact_or_a_clear_failure(
     seed: int,
     count: int,
