@@ -37,6 +37,7 @@ class AworkBaseOperator(BaseOperator):
     """
 
     operator_extra_links: Collection[BaseOperatorLink] = (LINK,)
+    ui_color = "#e6f4f1"
     awork_conn_id: str
 
     if HAS_RETRY_POLICIES:

@@ -16,11 +16,12 @@ import os
 import secrets
 import socket
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 import requests
@@ -35,46 +36,54 @@ _REGION = "eu-central-1"
 _CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
 
-class Emulator(Protocol):
-    """What tests of every store need."""
-
-    conn_id: str
-    environment: Mapping[str, str]
-
-    def create_bucket(self, name: str) -> str:
-        """Create a bucket (3 to 63 characters) and give the URL of its root for ``ObjectStoragePath``."""
-
-    def keys(self, bucket: str) -> list[str]:
-        """List the keys of a bucket, at most 1000."""
-
-    def unfinished_uploads(self, bucket: str) -> list[str]:
-        """List the keys of uploads that were begun and neither finished nor given up."""
-
-    def faults(self, rule: Rule) -> contextlib.AbstractContextManager[None]:
-        """Let a rule decide on each request, for a ``with`` block."""
-
-    def refusal(self, status: int) -> Refusal:
-        """An error as this store words it."""
-
-    def is_mid_upload(self, request: StorageRequest) -> bool:
-        """Whether the request carries a later piece of a file that is uploaded in pieces."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class S3Emulator:
+class Emulator(ABC):
     """
-    A running S3 server.
+    A running object store.
 
-    :param endpoint_url: its base URL.
     :param proxy: in front of it.
     :param conn_id: the Airflow connection to it.
     :param environment: variables that define the connection; they are set while the server runs.
     """
 
-    endpoint_url: str
     proxy: StorageProxy
     conn_id: str
     environment: Mapping[str, str]
+
+    def faults(self, rule: Rule) -> contextlib.AbstractContextManager[None]:
+        """Let a rule decide on each request, for a ``with`` block."""
+        return self.proxy.faults(rule)
+
+    @abstractmethod
+    def create_bucket(self, name: str) -> str:
+        """Create a bucket (3 to 63 characters) and give the URL of its root for ``ObjectStoragePath``."""
+
+    @abstractmethod
+    def keys(self, bucket: str) -> list[str]:
+        """List the keys of a bucket, at most 1000."""
+
+    @abstractmethod
+    def unfinished_uploads(self, bucket: str) -> list[str]:
+        """List the keys of uploads that were begun and neither finished nor given up."""
+
+    @abstractmethod
+    def refusal(self, status: int) -> Refusal:
+        """An error as this store words it."""
+
+    @abstractmethod
+    def is_mid_upload(self, request: StorageRequest) -> bool:
+        """Whether the request carries a later piece of a file that is uploaded in pieces."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3Emulator(Emulator):
+    """
+    A running S3 server.
+
+    :param endpoint_url: its base URL.
+    """
+
+    endpoint_url: str
 
     def client(self) -> Any:
         """Give a boto3 client, to prepare and to look without Airflow in between."""
@@ -93,9 +102,6 @@ class S3Emulator:
     def unfinished_uploads(self, bucket: str) -> list[str]:
         uploads = self.client().list_multipart_uploads(Bucket=bucket)
         return [upload["Key"] for upload in uploads.get("Uploads", [])]
-
-    def faults(self, rule: Rule) -> contextlib.AbstractContextManager[None]:
-        return self.proxy.faults(rule)
 
     def refusal(self, status: int) -> Refusal:
         code = {403: "AccessDenied", 500: "InternalError", 503: "SlowDown"}[status]
@@ -132,20 +138,14 @@ def run_s3_emulator(*, conn_id: str = "s3_emulator") -> Iterator[S3Emulator]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GCSEmulator:
+class GCSEmulator(Emulator):
     """
     A running Google Cloud Storage server.
 
     :param endpoint_url: its base URL.
-    :param proxy: in front of it.
-    :param conn_id: the Airflow connection to it.
-    :param environment: variables that define the connection; they are set while the server runs.
     """
 
     endpoint_url: str
-    proxy: StorageProxy
-    conn_id: str
-    environment: Mapping[str, str]
 
     def create_bucket(self, name: str) -> str:
         requests.post(f"{self.endpoint_url}/storage/v1/b", json={"name": name}, timeout=10).raise_for_status()
@@ -158,9 +158,6 @@ class GCSEmulator:
     def unfinished_uploads(self, bucket: str) -> list[str]:
         """Google shows none: a session that was given up or forgotten holds no object and expires in a week."""
         return []
-
-    def faults(self, rule: Rule) -> contextlib.AbstractContextManager[None]:
-        return self.proxy.faults(rule)
 
     def refusal(self, status: int) -> Refusal:
         body = json.dumps({"error": {"code": status, "message": f"refused with {status}"}}).encode()
@@ -220,20 +217,14 @@ class _GooglePreconditions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AzureEmulator:
+class AzureEmulator(Emulator):
     """
     A running Azure Blob server.
 
     :param connection_string: for Azure's own client, around the proxy.
-    :param proxy: in front of it.
-    :param conn_id: the Airflow connection to it.
-    :param environment: variables that define the connection; they are set while the server runs.
     """
 
     connection_string: str
-    proxy: StorageProxy
-    conn_id: str
-    environment: Mapping[str, str]
 
     def create_bucket(self, name: str) -> str:
         """Create a container."""
@@ -250,9 +241,6 @@ class AzureEmulator:
         """
         blobs = self._client().get_container_client(bucket).list_blobs(include=["uncommittedblobs"])
         return sorted({blob.name for blob in blobs} - set(self.keys(bucket)))
-
-    def faults(self, rule: Rule) -> contextlib.AbstractContextManager[None]:
-        return self.proxy.faults(rule)
 
     def refusal(self, status: int) -> Refusal:
         code = {403: "AuthorizationFailure", 500: "InternalError", 503: "ServerBusy"}[status]

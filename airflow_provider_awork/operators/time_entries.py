@@ -81,7 +81,6 @@ class AworkTimeEntriesOperator(AworkWindowOperator):
         "awork_task_id",
         "awork_conn_id",
     )
-    ui_color = "#e6f4f1"
 
     def __init__(
         self,
@@ -248,7 +247,6 @@ class AworkBatchTimeEntriesOperator(AworkStoppableOperator):
         "awork_conn_id",
     )
     template_fields_renderers = {"time_entry_ids": "json", "manifest": "json"}
-    ui_color = "#e6f4f1"
 
     def __init__(
         self,
@@ -401,7 +399,6 @@ class AworkCreateTimeEntryOperator(AworkBaseOperator):
 
     template_fields: Sequence[str] = ("time_entry", "awork_conn_id")
     template_fields_renderers = {"time_entry": "json"}
-    ui_color = "#e6f4f1"
 
     def __init__(
         self, *, time_entry: Mapping[str, Any], awork_conn_id: str = AworkHook.default_conn_name, **kwargs: Any
@@ -450,7 +447,6 @@ class AworkUpdateTimeEntryOperator(AworkBaseOperator):
 
     template_fields: Sequence[str] = ("time_entry_id", "changes", "awork_conn_id")
     template_fields_renderers = {"changes": "json"}
-    ui_color = "#e6f4f1"
 
     def __init__(
         self,

@@ -61,7 +61,6 @@ class AworkRefreshTokenOperator(AworkBaseOperator):
     """
 
     template_fields: Sequence[str] = ("force", "awork_conn_id")
-    ui_color = "#e6f4f1"
 
     def __init__(
         self,

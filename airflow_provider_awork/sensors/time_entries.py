@@ -98,7 +98,6 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
         "awork_task_id",
         "awork_conn_id",
     )
-    ui_color = "#e6f4f1"
     _started: float | None = None
 
     def __init__(

@@ -66,7 +66,6 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
         "spool_folder",
         "awork_conn_id",
     )
-    ui_color = "#e6f4f1"
     _lineage: ExportLineage | None = None
 
     def __init__(

@@ -366,19 +366,20 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
 
     def _read_newest(self, hook: AworkHook) -> str:
         from airflow_provider_awork.client.changes import read_newest_change
-        from airflow_provider_awork.client.time_entries import list_path
 
-        path = list_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
-        changes = read_newest_change(hook.client, path, filterby=self.filterby)
+        changes = read_newest_change(hook.client, self._path(), filterby=self.filterby)
         return newest_of(changes) or (instant_text(datetime.now(UTC)) if changes else "")
 
     def _read_changes(self, since: str, hook: AworkHook) -> list[Change]:
         from airflow_provider_awork.client.changes import read_changes
-        from airflow_provider_awork.client.time_entries import list_path
 
         _ = hook.identity
-        path = list_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
-        return read_changes(hook.client, path, filterby=self.filterby, since=since)
+        return read_changes(hook.client, self._path(), filterby=self.filterby, since=since)
+
+    def _path(self) -> str:
+        from airflow_provider_awork.client.time_entries import list_path
+
+        return list_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
 
     def _say(self, errors: int, error: Exception) -> None:
         if is_transient(error):
