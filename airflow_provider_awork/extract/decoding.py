@@ -73,7 +73,6 @@ class RowDecoder:
         self._objects = {key: _Objects(key, [c for c in leaves if c.path.startswith(f"{key}.")]) for key in keys}
         own = {column.path: column.type for column in self._own_columns}
         self._row = _ObjectModel("", own | dict.fromkeys(keys, JSON), {})
-        self._rows = msgspec.json.Decoder(list[self._row.struct | None])  # type: ignore[name-defined]  # a struct made at run time
 
     def decode(self, entries: Sequence[RawEntry]) -> Values:
         """The values of each column, in the order of the model's columns."""
@@ -131,7 +130,7 @@ class RowDecoder:
     def _decode_rows(self, entries: Sequence[RawEntry]) -> tuple[list[Any], dict[int, Extra]]:
         """The rows as structs, and what did not fit into them by the number of the row."""
         try:
-            return [row or self._row.absent for row in self._rows.decode(b"[" + b",".join(entries) + b"]")], {}
+            return [row or self._row.absent for row in map(self._row.decoder.decode, entries)], {}
         except msgspec.DecodeError:
             pass
         structs: list[Any] = []

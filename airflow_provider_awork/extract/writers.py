@@ -21,12 +21,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, Self, cast
 
-import msgspec
-
 from airflow_provider_awork.exceptions import AworkConfigError, AworkMissingExtraError
 from airflow_provider_awork.extract.decoding import RowDecoder
 from airflow_provider_awork.extract.gzip_blocks import GzipBlocks
-from airflow_provider_awork.extract.model import TIME_ENTRY, Column, ColumnType, RawEntry, RowModel, to_texts
+from airflow_provider_awork.extract.model import (
+    TIME_ENTRY,
+    Column,
+    ColumnType,
+    RawEntry,
+    RowModel,
+    on_one_line,
+    to_texts,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -410,7 +416,10 @@ class _NdjsonEncoder:
         self._stream = stream
 
     def encode(self, entries: Sequence[RawEntry]) -> bytes:
-        return b"\n".join([*_on_one_line(entries), b""])
+        lines = b"\n".join([*entries, b""])
+        if lines.count(b"\n") == len(entries) and b"\r" not in lines:
+            return lines
+        return b"\n".join([*map(on_one_line, map(bytes, entries)), b""])
 
     def write(self, encoded: bytes) -> None:
         self._stream.write(encoded)
@@ -429,7 +438,7 @@ class _CsvEncoder:
         self._header = ",".join(column.name for column in model.columns) + "\r\n"
 
     def encode(self, entries: Sequence[RawEntry]) -> bytes:
-        rows = zip(*self._decoder.to_cells(_on_one_line(entries), self._cells).values(), strict=True)
+        rows = zip(*self._decoder.to_cells(entries, self._cells).values(), strict=True)
         header, self._header = self._header, ""
         return (header + "".join(f"{','.join(row)}\r\n" for row in rows)).encode()
 
@@ -452,19 +461,20 @@ class _ParquetEncoder:
 
         self._decoder = RowDecoder(model, unknown_fields)
         self._row_group: list[pa.RecordBatch] = []
+        self._rows = self._bytes = 0
         repeating = [c.name for c in model.columns if c.type is ColumnType.TEXT and c.name not in model.distinct]
         self._writer = pq.ParquetWriter(
             sink, model.arrow_schema, compression=compression.value, use_dictionary=repeating
         )
 
     def encode(self, entries: Sequence[RawEntry]) -> pa.RecordBatch:
-        return self._decoder.to_arrow(_on_one_line(entries))
+        return self._decoder.to_arrow(entries)
 
     def write(self, encoded: pa.RecordBatch) -> None:
         self._row_group.append(encoded)
-        rows = sum(batch.num_rows for batch in self._row_group)
-        size = sum(batch.nbytes for batch in self._row_group)
-        if rows >= ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES:
+        self._rows += encoded.num_rows
+        self._bytes += encoded.nbytes
+        if self._rows >= ROW_GROUP_ROWS or self._bytes >= ROW_GROUP_BYTES:
             self._write_row_group()
 
     def finish(self) -> None:
@@ -476,7 +486,7 @@ class _ParquetEncoder:
 
         if self._row_group:
             table = pa.Table.from_batches(self._row_group)
-            self._row_group = []
+            self._row_group, self._rows, self._bytes = [], 0, 0
             self._writer.write_table(table, row_group_size=table.num_rows)
 
 
@@ -499,23 +509,6 @@ def _csv_cell(text: str) -> str:
     if text and not any(special in text for special in '",\r\n'):
         return text
     return '"' + text.replace('"', '""') + '"'
-
-
-def _on_one_line(entries: Sequence[RawEntry]) -> Sequence[RawEntry]:
-    """Compact those entries that have line breaks between their tokens; numbers, key order and escapes stay."""
-    together = b"".join(entries)
-    if b"\n" not in together and b"\r" not in together:
-        return entries
-    return [_compact(entry) for entry in map(bytes, entries)]
-
-
-def _compact(entry: bytes) -> bytes:
-    if b"\n" not in entry and b"\r" not in entry:
-        return entry
-    try:
-        return msgspec.json.format(entry, indent=-1)
-    except msgspec.DecodeError:  # it has half a surrogate pair; within texts, line breaks are escaped
-        return entry.replace(b"\r", b"").replace(b"\n", b"")
 
 
 def _check_installed(module: str, extra: str, wish: str) -> None:
