@@ -67,7 +67,7 @@ class RowDecoder:
     def __init__(self, model: RowModel, unknown_fields: Counter[str]) -> None:
         leaves = [column for column in model.columns if column.path != DERIVED]
         keys = dict.fromkeys(column.path.partition(".")[0] for column in leaves if "." in column.path)
-        self._model = model
+        self.model = model
         self._unknown_fields = unknown_fields
         self._own_columns = [column for column in leaves if "." not in column.path]
         self._objects = {key: _Objects(key, [c for c in leaves if c.path.startswith(f"{key}.")]) for key in keys}
@@ -79,13 +79,13 @@ class RowDecoder:
         values = self._read(entries)
         for objects in self._objects.values():
             values = {column.name: objects.values_of(column.name) for column in objects.columns} | values
-        return {column.name: values[column.name] for column in self._model.columns}
+        return {column.name: values[column.name] for column in self.model.columns}
 
     def to_arrow(self, entries: Sequence[RawEntry]) -> pa.RecordBatch:
         """An Arrow record batch of the model's ``arrow_schema``."""
         import pyarrow as pa
 
-        values, schema = self._read(entries), self._model.arrow_schema
+        values, schema = self._read(entries), self.model.arrow_schema
         arrays = {name: pa.array(column, schema.field(name).type) for name, column in values.items()}
         for objects in self._objects.values():
             arrays = objects.to_arrow(schema) | arrays
@@ -99,11 +99,11 @@ class RowDecoder:
             come again only once.
         """
         values = self._read(entries)
-        columns = [column for column in self._model.columns if column.name in values]
+        columns = [column for column in self.model.columns if column.name in values]
         cells = {column.name: to_cells(column, values[column.name]) for column in columns}
         for objects in self._objects.values():
             cells = objects.to_cells(to_cells) | cells
-        return {column.name: cells[column.name] for column in self._model.columns}
+        return {column.name: cells[column.name] for column in self.model.columns}
 
     def _read(self, entries: Sequence[RawEntry]) -> Values:
         """The values of the columns that are not within objects, or replace one that is; points to the objects."""
@@ -117,10 +117,10 @@ class RowDecoder:
                     extras[row] = {**cast(dict[str, Any], extras.get(row) or {}), key: extra}
             json_columns = [column.name for column in self._own_columns if column.type is JSON]
             values |= {name: list(map(json_text, values[name])) for name in json_columns}
-            values |= self._model.derive(values, self._objects)
+            values |= self.model.derive(values, self._objects)
         except UnicodeDecodeError as error:
             raise AworkTransportError(
-                f"A {self._model.name} is not valid UTF-8: {error.reason} at byte {error.start}"
+                f"A {self.model.name} is not valid UTF-8: {error.reason} at byte {error.start}"
             ) from error
         values["extra"] = [None] * len(structs)
         for row, extra in extras.items():

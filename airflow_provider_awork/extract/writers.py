@@ -189,7 +189,7 @@ class PartWriter:
         self.unknown_fields: Counter[str] = Counter()
         self._folder = folder
         self._output = output
-        self._model = model
+        self._decoder = RowDecoder(model, self.unknown_fields)
         self._max_rows = max_rows_per_file
         self._csv_formula_guard = csv_formula_guard
         self._background = _Background()
@@ -277,10 +277,10 @@ class PartWriter:
     def _encoder(self, sink: _HashedFile) -> _Encoder:
         file_format, compression = self._output
         if file_format is FileFormat.PARQUET:
-            return _ParquetEncoder(sink, compression, self._model, self.unknown_fields)
+            return _ParquetEncoder(sink, compression, self._decoder)
         stream = _compressed(sink, compression)
         if file_format is FileFormat.CSV:
-            return _CsvEncoder(stream, self._model, self.unknown_fields, formula_guard=self._csv_formula_guard)
+            return _CsvEncoder(stream, self._decoder, formula_guard=self._csv_formula_guard)
         return _NdjsonEncoder(stream)
 
     def _finish_full_file(self) -> list[Part]:
@@ -431,11 +431,11 @@ class _NdjsonEncoder:
 class _CsvEncoder:
     """RFC 4180 with a header, UTF-8. Null is an empty cell, an empty text is ``""``."""
 
-    def __init__(self, stream: BinaryIO, model: RowModel, unknown_fields: Counter[str], *, formula_guard: bool) -> None:
+    def __init__(self, stream: BinaryIO, decoder: RowDecoder, *, formula_guard: bool) -> None:
         self._stream = stream
-        self._decoder = RowDecoder(model, unknown_fields)
+        self._decoder = decoder
         self._formula_guard = formula_guard
-        self._header = ",".join(column.name for column in model.columns) + "\r\n"
+        self._header = ",".join(column.name for column in decoder.model.columns) + "\r\n"
 
     def encode(self, entries: Sequence[RawEntry]) -> bytes:
         rows = zip(*self._decoder.to_cells(entries, self._cells).values(), strict=True)
@@ -454,12 +454,11 @@ class _CsvEncoder:
 
 
 class _ParquetEncoder:
-    def __init__(
-        self, sink: _HashedFile, compression: Compression, model: RowModel, unknown_fields: Counter[str]
-    ) -> None:
+    def __init__(self, sink: _HashedFile, compression: Compression, decoder: RowDecoder) -> None:
         import pyarrow.parquet as pq
 
-        self._decoder = RowDecoder(model, unknown_fields)
+        model = decoder.model
+        self._decoder = decoder
         self._row_group: list[pa.RecordBatch] = []
         self._rows = self._bytes = 0
         repeating = [c.name for c in model.columns if c.type is ColumnType.TEXT and c.name not in model.distinct]
