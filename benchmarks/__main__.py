@@ -184,7 +184,7 @@ def checks(results: Result) -> list[tuple[str, float, str, float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--full", action="store_true", help="all latencies, and a million entries")
-    parser.add_argument("--repeats", type=int, default=1, help="how often each is measured without latency")
+    parser.add_argument("--repeats", type=int, default=3, help="how often each is measured without latency")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "latest.json")
     parser.add_argument("--chart", type=Path, default=ROOT / "docs" / "benchmark.svg")
     options = parser.parse_args()
