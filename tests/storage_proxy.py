@@ -195,14 +195,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _read_body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            return self._read(int(self.headers.get("Content-Length") or 0))
         chunks = []
         while size := int(self.rfile.readline().split(b";")[0], 16):
-            chunks.append(self.rfile.read(size))
+            chunks.append(self._read(size))
             self.rfile.readline()
         while self.rfile.readline().strip():
             pass
         return b"".join(chunks)
+
+    def _read(self, size: int) -> bytes:
+        """Real storage takes no half of a body, from a client that was killed for instance; emulators do."""
+        data = self.rfile.read(size)
+        if len(data) < size:
+            raise ConnectionResetError(f"{self.command} {self.path} ended after {len(data)} of {size} bytes")
+        return data
 
     def _answer(self, answer: Refusal) -> None:
         self.send_response_only(answer.status)
