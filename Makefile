@@ -12,7 +12,7 @@ help:
 	@echo "make demo         run the daily export against a local awork, with real Airflow"
 	@echo "make test         check style and types, then run all tests"
 	@echo "make test-stack   drive a whole running Airflow (airflow standalone) through its REST API"
-	@echo "make test-matrix  run the tests that need no emulator on Airflow 3.1, 3.2 and 3.3 (ALL=1: what knows nothing of Airflow, too)"
+	@echo "make test-matrix  run the tests that need no emulator on Airflow 3.1, 3.2 and 3.3 (ALL=1: all of them)"
 	@echo "make bench        measure speed and memory (FULL=1: all latencies, a million entries)"
 	@echo "make lint         check style and types"
 	@echo "make docs         write docs/columns.md from the model"
