@@ -42,14 +42,10 @@ class GzipBlocks(io.RawIOBase):
     def write(self, data: Any) -> int:
         if len(self._blocks) > THREADS:
             self._sink.write(self._blocks.popleft().result())
-        self._blocks.append(self._pool.submit(self._deflate, data))
+        self._blocks.append(self._pool.submit(_deflate, data, self._level))
         self._crc = zlib.crc32(data, self._crc)
         self._size += len(data)
         return len(data)
-
-    def _deflate(self, data: bytes) -> bytes:
-        deflate = zlib.compressobj(self._level, zlib.DEFLATED, -zlib.MAX_WBITS)
-        return deflate.compress(data) + deflate.flush(zlib.Z_SYNC_FLUSH)
 
     def close(self) -> None:
         if self.closed:
@@ -59,5 +55,11 @@ class GzipBlocks(io.RawIOBase):
                 self._sink.write(self._blocks.popleft().result())
             self._sink.write(_END + self._crc.to_bytes(4, "little") + (self._size % 2**32).to_bytes(4, "little"))
         finally:
-            self._pool.shutdown(cancel_futures=True)
+            # Not waited for: what is given up may be closed by the garbage collector, in a thread of the pool.
+            self._pool.shutdown(wait=False, cancel_futures=True)
             super().close()
+
+
+def _deflate(data: bytes, level: int) -> bytes:
+    deflate = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return deflate.compress(data) + deflate.flush(zlib.Z_SYNC_FLUSH)
