@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -189,7 +190,7 @@ class PartWriter:
         self.unknown_fields: Counter[str] = Counter()
         self._folder = folder
         self._output = output
-        self._decoder = RowDecoder(model, self.unknown_fields)
+        self._model = model
         self._max_rows = max_rows_per_file
         self._csv_formula_guard = csv_formula_guard
         self._background = _Background()
@@ -282,6 +283,11 @@ class PartWriter:
         if file_format is FileFormat.CSV:
             return _CsvEncoder(stream, self._decoder, formula_guard=self._csv_formula_guard)
         return _NdjsonEncoder(stream)
+
+    @cached_property
+    def _decoder(self) -> RowDecoder:
+        """Of all files, as it remembers what comes again; NDJSON needs none."""
+        return RowDecoder(self._model, self.unknown_fields)
 
     def _finish_full_file(self) -> list[Part]:
         full = self._file is not None and self._file.rows == self._max_rows
