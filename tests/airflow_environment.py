@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import secrets
@@ -56,6 +57,8 @@ def _airflow_settings() -> dict[str, str]:
         "AIRFLOW_HOME": str(AIRFLOW_HOME),
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),  # Airflow 3.2 does not make one by itself
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
+        # Any `airflow` command writes an airflow.cfg with a key: processes from before and after would not share one.
+        "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{AIRFLOW_HOME / 'airflow.db'}",
