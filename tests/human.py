@@ -13,6 +13,7 @@ from unittest import mock
 from tests.airflow_harness import prepare_airflow
 
 POLL_SECONDS = 0.2
+WAITING = {"deferred", "awaiting_input"}  # before Airflow 3.3, and since
 
 
 class Human:
@@ -47,8 +48,8 @@ class Human:
             f"/api/v2/dags/{self._dag_id}/dagRuns/~/hitlDetails", params={"response_received": False}
         )
         answer.raise_for_status()
-        questions: list[dict[str, Any]] = answer.json()["hitl_details"]
-        return questions
+        # A question is there before its task waits. What is answered in between wakes nobody: the task waits for good.
+        return [asked for asked in answer.json()["hitl_details"] if asked["task_instance"]["state"] in WAITING]
 
     def _give_answer(self, question: dict[str, Any]) -> None:
         ti = question["task_instance"]
