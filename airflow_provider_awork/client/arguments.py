@@ -63,6 +63,17 @@ def checked_ids(values: Iterable[str], name: str = "time_entry_ids") -> list[str
     return ids
 
 
+def checked_flag(value: Any, name: str) -> bool:
+    """
+    True or False, and nothing that merely counts as it: the text ``False`` is true for Python.
+
+    :raises AworkConfigError: it is neither.
+    """
+    if not isinstance(value, bool):
+        raise AworkConfigError(f"{name}: {value!r} is neither True nor False")
+    return value
+
+
 def batch_body(operation: str, ids: Iterable[str], value: bool | str | None, *, require_all: bool) -> Body:
     """
     The body of ``POST /timeentries/batch/{operation}``.
@@ -76,7 +87,7 @@ def batch_body(operation: str, ids: Iterable[str], value: bool | str | None, *, 
     if field:
         if value is None:
             raise AworkConfigError(f"value: {operation} needs one: what {field} is to be")
-        check: Callable[[Any, str], Any] = _flag if field.startswith("is") else checked_id
+        check: Callable[[Any, str], Any] = checked_flag if field.startswith("is") else checked_id
         body[field] = check(value, "value")
     elif value is not None:
         raise AworkConfigError(f"value: {operation} takes none, not {value!r}")
@@ -227,12 +238,6 @@ def _without_nulls(body: Body) -> Body:
     return {name: value for name, value in body.items() if value is not None}
 
 
-def _flag(value: Any, name: str) -> bool:
-    if not isinstance(value, bool):
-        raise AworkConfigError(f"{name}: {value!r} is neither True nor False")
-    return value
-
-
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise AworkConfigError(f"{name}: {value!r} is no text")
@@ -282,8 +287,8 @@ def _time_of_day(value: Any, name: str) -> str:
 
 # Fields that are no times, in the order of awork's document.
 _PLAIN: dict[str, Callable[[Any, str], Any]] = {
-    "isBillable": _flag,
-    "isBilled": _flag,
+    "isBillable": checked_flag,
+    "isBilled": checked_flag,
     "taskId": checked_id,
     "projectId": checked_id,
     "note": _text,

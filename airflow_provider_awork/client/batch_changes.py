@@ -24,7 +24,7 @@ from typing import Any, cast
 
 import msgspec
 
-from airflow_provider_awork.client.arguments import batch_body, checked_id
+from airflow_provider_awork.client.arguments import batch_body, checked_flag, checked_id
 from airflow_provider_awork.client.entry_states import EntryKey, EntryState, read_states
 from airflow_provider_awork.client.identity import Identity
 from airflow_provider_awork.client.models import BatchOperation, BatchResult
@@ -82,6 +82,8 @@ class BatchChange:
 
     def __post_init__(self) -> None:
         batch_body(self.operation, ["00000000-0000-0000-0000-000000000000"], self.value, require_all=False)
+        for name in ("require_all", "dry_run", "ignore_not_found", "overwrite_changed"):
+            checked_flag(getattr(self, name), name)
         size = self.chunk_size
         if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST_CHUNK:
             raise AworkConfigError(f"chunk_size: {size!r} is not a whole number from 1 to {LARGEST_CHUNK}")
@@ -307,8 +309,12 @@ class _Run:
         return self._client.batch_time_entries(operation, chunk, value=change.value, require_all=change.require_all)
 
     def _count(self, chunk: Mapping[str, EntryKey], result: BatchResult) -> None:
-        report = self._report
-        report.changed += len({each.lower() for each in result.ok} & chunk.keys())
+        report, listed = self._report, {each.lower() for each in result.ok}
+        ok = [entry_id for entry_id in chunk if entry_id in listed]
+        if self._change.require_all and result.failures():
+            report.fail(NOT_TRIED, ok)  # awork may list those that it could have changed
+        else:
+            report.changed += len(ok)
         if self._change.operation == "delete":
             report.already[UNKNOWN] += len(result.not_found)
         else:

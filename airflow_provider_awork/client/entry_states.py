@@ -68,14 +68,13 @@ class EntryState(EntryKey, frozen=True, kw_only=True, rename="camel"):
     project_id: str | None = None
     task_id: str | None = None
     user_id: str | None = None
-    duration: int | None = None
     start_time_utc: str | None = None
     end_time_utc: str | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether its timer runs or is paused; its duration is then not known yet."""
-        return bool(self.start_time_utc) and not self.end_time_utc and not self.duration
+        """Whether its timer runs or is paused, as the sensor counts them; its duration is then not known yet."""
+        return bool(self.start_time_utc) and not self.end_time_utc
 
     def has(self, operation: str, value: bool | str | None) -> bool:
         """Whether a batch operation would leave the entry as it is. ``setIsBillable`` False also clears *billed*."""
@@ -183,7 +182,9 @@ def _read_each(client: AworkClient, ids: list[str]) -> Iterable[tuple[str, Entry
     def read(entry_id: str) -> EntryState | str:
         try:
             return client.session.get(f"{TIME_ENTRIES}/{entry_id}", parse=_decoded_body)
-        except AworkNotFoundError:
+        except AworkNotFoundError as error:
+            if error.code != "not-found":  # of something in between, such as a gateway without that route
+                raise
             return "missing"
         except AworkPermissionError:
             return "refused"

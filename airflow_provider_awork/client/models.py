@@ -76,7 +76,7 @@ class BatchResult(msgspec.Struct, frozen=True, kw_only=True):
     What awork did with each id of a batch (its ``MultiStatusResult``; the answer's status is 207 also when all failed).
 
     :param operation: what was asked for.
-    :param ok: ids of entries that are now as asked.
+    :param ok: ids of entries that are now as asked; with ``require_all`` only if nothing failed.
     :param not_found: ids without an entry.
     :param unauthorized: ids of entries that the key may not change so.
     :param bad_request: ids of entries for which the change is not valid.

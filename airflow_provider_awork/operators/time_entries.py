@@ -190,8 +190,8 @@ class AworkBatchTimeEntriesOperator(AworkStoppableOperator):
     * Entries that were changed since the export are left alone, too, and reported: what is on the invoice is no longer
       what is in awork.
     * Entries that are gone are reported.
-    * Entries whose timer runs or is paused are not marked as billed, and reported: their time is not known yet. Leave
-      them out of the export with ``duration gt 0``.
+    * Entries whose timer runs or is paused (a start time and no end time, whatever the duration) are not marked as
+      billed, and reported: their time is not known yet. Leave them out of the export with ``duration gt 0``.
 
     So a run that was killed half way is simply run again: it finishes the rest and reports the whole. If an answer of
     awork is lost, the chunk is read again before anything else is sent. Whoever changes an entry between the reading of
@@ -223,7 +223,8 @@ class AworkBatchTimeEntriesOperator(AworkStoppableOperator):
         ``failed`` (counts by kind), ``first_failed`` (ids). If the task fails it is the XCom ``report``; if an error
         ended it half way, ``unfinished`` are those that awork may have changed, ``not_reached`` those after them.
     :raises AworkBatchError: entries are not as asked: gone, changed since the export, running, refused by awork.
-    :raises AworkConfigError: a parameter cannot work, or the manifest is missing or of another workspace or set.
+    :raises AworkConfigError: a parameter cannot work, such as a flag that is a text (flags are not templated), or the
+        manifest is missing or of another workspace or set.
     :raises AworkPublishError: files of the manifest are missing or damaged.
     :raises AworkTransportError: awork's answers were lost again and again.
 

@@ -2,8 +2,9 @@
 What changes time entries, with awork's rules. Facts: sections 8 and 9.3 of the API facts.
 
 Where they are thin: the old setters change all entries or none, and answer 404 if one is unknown (``delete`` passes
-over those); with ``requireAllTimeEntries`` and a failure, the unchanged entries are in none of the lists; an entry of
-somebody else without a project needs an administrator; time-tracking settings refuse nothing.
+over those); with ``requireAllTimeEntries`` and a failure, the unchanged entries are in none of the lists, or in ``ok``
+if the settings say so; an entry of somebody else without a project needs an administrator; time-tracking settings
+refuse nothing.
 """
 
 from __future__ import annotations
@@ -139,9 +140,11 @@ class EntryChanges:
             change = self._batch_change(operation, form)
             for entry_id in _texts(form.timeEntryIds):
                 result[self._outcome(self._find(entry_id), operation, change)].append(entry_id)
+            changed = result["ok"]
             if form.requireAllTimeEntries and any(result[name] for name in result if name != "ok"):
-                result["ok"] = []
-            self._apply(result["ok"], change)
+                changed = []
+                result["ok"] = result["ok"] if self._settings.lists_unchanged_as_ok else []
+            self._apply(changed, change)
         return {name: {"ids": ids} for name, ids in result.items()}
 
     def _batch_change(self, operation: str, form: BatchForm) -> Changes | None:

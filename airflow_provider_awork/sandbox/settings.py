@@ -47,6 +47,8 @@ class Settings:
     :param missing_permissions: the token sees its own entries only, and ``/me/permissions`` says so.
     :param admin: False: the token may see and change all entries, but what needs an administrator is refused, and
         ``/me/permissions`` says so.
+    :param lists_unchanged_as_ok: with ``requireAllTimeEntries`` and a failure, ``ok`` lists the entries that could have
+        been changed, though none was; otherwise they are in none of the lists. awork does not document it.
     :param access_token_seconds: how long an access token is valid.
     :param refresh_token_seconds: how long an unused refresh token is valid.
     :param gzip: answers are compressed when the client accepts it.
@@ -72,6 +74,7 @@ class Settings:
     second: float = 1.0
     missing_permissions: bool = False
     admin: bool = True
+    lists_unchanged_as_ok: bool = False
     access_token_seconds: float = 86400.0
     refresh_token_seconds: float = 30 * 86400.0
     gzip: bool = False

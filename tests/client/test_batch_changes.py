@@ -18,6 +18,7 @@ from airflow_provider_awork.exceptions import (
     AworkAuthenticationError,
     AworkBatchError,
     AworkConfigError,
+    AworkNotFoundError,
     AworkServerError,
     AworkTransportError,
     AworkValidationError,
@@ -144,11 +145,14 @@ def test_one_of_both_versions_tells_a_change(awork: Sandbox, known: tuple[str, .
 
 def test_entries_with_an_open_timer_are_not_billed(awork: Sandbox) -> None:
     entries = unbilled(awork, 4)
-    running = awork.store.edit(entries[0]["id"], startTimeUtc="08:00:00", endTimeUtc=None, endDateUtc=None, duration=0)
+    running, paused = (
+        awork.store.edit(entry["id"], startTimeUtc="08:00:00", endTimeUtc=None, endDateUtc=None, duration=duration)
+        for entry, duration in zip(entries[2:], (0, 5400), strict=True)
+    )
     of_a_day = awork.store.edit(entries[1]["id"], startTimeUtc=None, endTimeUtc=None, endDateUtc=None, duration=3600)
-    report = run(awork, keys_of([running, of_a_day, *entries[2:]]))
-    assert (report.changed, report.failed) == (3, {"timer runs": [running["id"]]})
-    assert run(awork, keys_of([running]), "setIsBillable", False).failed == {}
+    report = run(awork, keys_of([entries[0], of_a_day, running, paused]))
+    assert (report.changed, report.failed) == (2, {"timer runs": ids([running, paused])})
+    assert run(awork, keys_of([running, paused]), "setIsBillable", False).failed == {}
 
 
 def test_what_is_gone_is_reported_or_tolerated(awork: Sandbox) -> None:
@@ -162,6 +166,19 @@ def test_what_is_gone_is_reported_or_tolerated(awork: Sandbox) -> None:
     tolerant = run(awork, keys_of(entries), ignore_not_found=True)
     tolerant.raise_for_failures()
     assert tolerant.to_dict()["failed"] == {"not found": 5}
+
+
+@pytest.mark.parametrize("operation", [("setIsBilled", True), ("delete", None)])
+def test_a_404_that_is_not_aworks_does_not_mean_that_an_entry_is_gone(
+    awork: Sandbox, operation: tuple[str, bool | None]
+) -> None:
+    entries, changes = unbilled(awork, 3), ChangeLog(awork)
+    no_route = Answer(404, "<html>no route</html>", {"content-type": "text/html"})
+    awork.faults.add(lambda request, _: no_route if request.path.startswith("/timeentries/") else None)
+    with pytest.raises(AworkNotFoundError, match=r"404 without a code .*no error object in the answer"):
+        run(awork, entry_keys(ids(entries)), *operation, ignore_not_found=True)
+    assert changes.ids == []
+    assert set(ids(entries)) <= set(awork.store.ids())
 
 
 def test_plain_ids_are_read_one_by_one(awork: Sandbox) -> None:
@@ -226,7 +243,9 @@ def test_require_all_looks_at_all_before_the_first_change(awork: Sandbox) -> Non
     assert run(awork, keys_of(entries[:-1]), require_all=True).changed == 49
 
 
-def test_require_all_stops_at_a_chunk_that_awork_refuses(awork: Sandbox) -> None:
+@pytest.mark.parametrize("lists_unchanged_as_ok", [False, True])
+def test_require_all_stops_at_a_chunk_that_awork_refuses(awork: Sandbox, lists_unchanged_as_ok: bool) -> None:
+    awork.settings.lists_unchanged_as_ok = lists_unchanged_as_ok
     entries, changes = unbilled(awork), ChangeLog(awork)
     awork.faults.add(on_post(2, do=lambda store: store.delete([entries[25]["id"]])))
     report = run(awork, keys_of(entries), require_all=True)
@@ -235,6 +254,24 @@ def test_require_all_stops_at_a_chunk_that_awork_refuses(awork: Sandbox) -> None
     assert report.failed["not found"] == [entries[25]["id"]]
     assert sorted(report.failed["not tried"]) == sorted(set(ids(entries[20:])) - {entries[25]["id"]})
     assert report.entries == 50
+
+
+@pytest.mark.parametrize("operation", [("setIsBilled", True), ("delete", None)])
+@pytest.mark.parametrize("lists_unchanged_as_ok", [False, True])
+def test_require_all_is_no_success_if_awork_left_a_chunk_alone(
+    awork: Sandbox, lists_unchanged_as_ok: bool, operation: tuple[str, bool | None]
+) -> None:
+    awork.settings.lists_unchanged_as_ok = lists_unchanged_as_ok
+    entries, changes = unbilled(awork, 10), ChangeLog(awork)
+    awork.faults.add(on_post(1, do=lambda store: store.delete([entries[0]["id"]])))
+    report = run(awork, keys_of(entries), *operation, require_all=True, ignore_not_found=True)
+    assert changes.ids == []
+    assert set(ids(entries[1:])) <= set(awork.store.ids())
+    assert (report.changed, report.failed["not tried"]) == (0, ids(entries[1:]))
+    with pytest.raises(AworkBatchError, match="not tried: 9 "):
+        report.raise_for_failures()
+    again = run(awork, keys_of(entries), *operation, require_all=True, ignore_not_found=True)
+    assert (again.changed, again.failures()) == (9, {})
 
 
 # -- answers that are lost ---------------------------------------------------------------------------------------
@@ -410,6 +447,10 @@ def test_delete_leaves_changed_entries_alone(awork: Sandbox) -> None:
         ({"operation": "setIsBilled", "value": "yes"}, "value: 'yes'"),
         ({"operation": "delete", "value": True}, "value: delete takes none"),
         ({"operation": "setUser", "value": "me"}, "value: 'me' is not a GUID"),
+        ({"operation": "delete", "dry_run": "False"}, "dry_run: 'False' is neither True nor False"),
+        ({"operation": "delete", "require_all": 1}, "require_all: 1"),
+        ({"operation": "delete", "ignore_not_found": "false"}, "ignore_not_found: 'false'"),
+        ({"operation": "delete", "overwrite_changed": None}, "overwrite_changed: None"),
         ({"operation": "delete", "chunk_size": 0}, "chunk_size: 0"),
         ({"operation": "delete", "chunk_size": 1001}, "chunk_size: 1001"),
         ({"operation": "delete", "chunk_size": True}, "chunk_size: True"),
