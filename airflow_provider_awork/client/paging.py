@@ -9,8 +9,8 @@ must overlap, and are stitched where they do:
   rows up to it that existed all along have been delivered.
 * A page *continues* the frontier if it has a delivered row or starts at an earlier ``createdOn``. Then its rows after
   the frontier are the next ones; otherwise something may lie between, and the page is thrown away.
-* Pages of a *block* are requested together, each a little smaller than the one before (1000, 999, 998 ... rows):
-  page k then starts k-1 rows before its neighbour ends. A page that does not continue makes this overlap larger, and
+* Pages of a *block* are requested together, each a little smaller than the one before (1000, 998, 997 ... rows):
+  page k then starts some rows before its neighbour ends. A page that does not continue makes this overlap larger, and
   the next block start further back and be short.
 * After a block, and after a page that does not continue, reading starts anew with ``createdOn ge <second of the
   frontier>``, the *anchor*: positions are small there, and changes in older rows move nothing. A burst of rows in one
@@ -35,7 +35,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import compress, pairwise
 
 import msgspec
 
@@ -45,10 +45,12 @@ log = logging.getLogger(__name__)
 
 PAGE_SIZE = 1000
 BLOCK_PAGES = 10
+LEAST_OVERLAP = 2  # rows: the first of them is, as a rule, of an earlier createdOn than the frontier
 LARGEST_OVERLAP = 0.25  # of a page: any page that begins so far before the frontier can reach beyond it
 REMEMBERED_ROWS = 2 * PAGE_SIZE
 FRUITLESS_BLOCKS = 12
 DISORDERLY_PAGES = 4
+SURE_TIES = 8
 NEWEST_ROWS = 10
 FIRST_PAGES_AHEAD = 4
 RECENT_PAGES = 16
@@ -177,7 +179,7 @@ class PageReader:
         self._anchored = anchored
         self._exact_anchor = exact_anchor
         self._accept_short_pages = accept_short_pages
-        self._overlap = 1
+        self._overlap = LEAST_OVERLAP
         self._largest_page = 0
         self._misses = 0
         self._long_ties: str | None = None
@@ -260,7 +262,7 @@ class PageReader:
             unproductive, after_unsure = short and not added, not sure
             self._request_following(block)
         block.complete = True
-        self._overlap = max(1, self._overlap // 2)
+        self._overlap = max(LEAST_OVERLAP, self._overlap // 2)
         return False
 
     # -- what a page tells ---------------------------------------------------------------------------------------
@@ -309,6 +311,10 @@ class PageReader:
             return page.size
         return request.size
 
+    @property
+    def _largest_overlap(self) -> int:
+        return max(LEAST_OVERLAP, int(self._cap * LARGEST_OVERLAP))
+
     def _learn_cap(self, rows: int) -> None:
         log.info("awork caps pages at %d rows", rows)
         self._cap = rows
@@ -321,18 +327,16 @@ class PageReader:
         if request.number == 1 or not any(delivered):
             return any(delivered)
         # The page starts within a group of rows with the same createdOn, so only the order of ids tells which of them
-        # come before it: those delivered must come first. That is not asked of a group that a page can hold whole.
-        ties = sum(key == self.frontier for key in self._recent.values())
-        if ties == len(tied) == 1:
-            return True
+        # come before it. That is not relied on for a group that a page can hold whole: it is read again first.
         if self._long_ties != self.frontier:
             self._long_ties = self.frontier
+            self._overlap = max(self._overlap, SURE_TIES)
             return False
-        if self._order_by_id and delivered == sorted(delivered, reverse=True):
+        if self._order_by_id and self._in_order_of_ids(tied, delivered):
             self._disorders = 0
             return True
         # Once or twice it may be a row that was deleted between two answers.
-        self._disorders += 1
+        self._disorders += len(tied) > 1
         if self._disorders > DISORDERLY_PAGES:
             raise AworkPagingError(
                 f"a group of rows created on {self.frontier} does not fit into one page, and awork does not keep "
@@ -341,6 +345,21 @@ class PageReader:
                 "the group smaller."
             )
         return False
+
+    def _in_order_of_ids(self, tied: list[str], delivered: list[bool]) -> bool:
+        """
+        Whether a page that starts within a group of equal createdOn shows that the group has kept its order.
+
+        The delivered rows must come first, as they were delivered, and so many that it cannot be by chance.
+
+        :param tied: ids of the page's rows of the group.
+        :param delivered: which of them have been delivered.
+        """
+        ties = [each for each, key in self._recent.items() if key == self.frontier]
+        again = list(compress(tied, delivered))
+        enough = min(SURE_TIES, len(ties), self._largest_overlap)
+        in_order = [each for each in ties if each in set(again)]
+        return len(again) >= enough and again == tied[: len(again)] == in_order
 
     def _accepts_short(self, page: Page, size: int) -> bool:
         """
@@ -365,7 +384,7 @@ class PageReader:
 
     def _widen(self, block: _Block, request: PageRequest) -> None:
         """A page did not continue the frontier: let pages overlap more, and look further back for the frontier."""
-        self._overlap = min(self._overlap * 4, max(1, int(self._cap * LARGEST_OVERLAP)))
+        self._overlap = min(self._overlap * 4, self._largest_overlap)
         self.rereads += 1
         log.debug("Rows changed while paging: reading again from %s, pages overlap by %d", self.frontier, self._overlap)
         start = (request.number - 1) * request.size

@@ -109,6 +109,21 @@ def test_ties_in_no_stable_order_are_exact_if_they_fit_a_page(group: int, order_
     assert_exact(server, read_ids(server, order_by_id=order_by_id))
 
 
+@pytest.mark.parametrize("order_by_id", [True, False])
+@pytest.mark.parametrize("group", [50, 90, 101, 110, 130, 180])
+def test_ties_in_no_stable_order_are_never_lost_by_chance(group: int, order_by_id: bool) -> None:
+    """A little more than fits into a page is the hard case: few rows come twice, and soon look as if in order."""
+    for seed in range(20):
+        spot = 7 * seed
+        instants = [*spread(spot), *[spot * SECOND] * group, *[(spot + 1 + index) * SECOND for index in range(150)]]
+        server = ChangingServer(instants, cap=100, shuffles_ties=True, seed=seed)
+        if group < 100:
+            assert_exact(server, read_ids(server, order_by_id=order_by_id))
+        else:
+            with pytest.raises(AworkPagingError, match="order_by_id"):
+                read_ids(server, order_by_id=order_by_id)
+
+
 @pytest.mark.parametrize("says_size", [True, False])
 @pytest.mark.parametrize("says_total", [True, False])
 @pytest.mark.parametrize("cap", [1000, 100, 37])
