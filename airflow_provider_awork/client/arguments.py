@@ -124,9 +124,11 @@ def changed_entry(entry: Mapping[str, Any], changes: Body) -> Body:
     """
     The body of ``PUT /timeentries/{timeEntryId}``: an entry as awork sent it, with changes from :func:`entry_fields`.
 
-    Read-only fields are dropped, times are kept in one group. A new ``duration`` drops the end, because awork lets the
-    end win; another or no ``projectId`` drops the task and another ``taskId`` the project, as in awork's batch
-    operations.
+    Read-only fields are dropped, times are kept in one group. A new ``duration`` or another day of the start drops the
+    end, because awork lets the end win; another or no ``projectId`` drops the task and another ``taskId`` the project,
+    as in awork's batch operations.
+
+    :raises AworkConfigError: the changes do not fit the entry.
     """
     kept = {name: entry[name] for name in _PLAIN if entry.get(name) is not None and name != "duration"}
     if "projectId" in changes and changes["projectId"] != entry.get("projectId"):
@@ -135,21 +137,32 @@ def changed_entry(entry: Mapping[str, Any], changes: Body) -> Body:
         kept.pop("projectId", None)
     body = _without_nulls({**kept, **_kept_times(entry, changes), **changes})
     _require_day(body, *EDGES)
+    if _is_open(body) and not body.get("duration") and not _is_open(entry):
+        raise AworkConfigError(
+            "duration: without one above 0 and without an end, the time entry would count as a running timer; pass one "
+            "of them, or delete the entry"
+        )
     return body
 
 
 def _kept_times(entry: Mapping[str, Any], changes: Body) -> Body:
+    """What stays of the times, so that the duration stays unless a change of times is asked for."""
     group = _group_of(changes) or ("Utc" if entry.get("startTimeUtc") else "Local")
-    names = [f"{edge}{part}{group}" for edge in EDGES for part in ("Date", "Time")]
+    start_date, start_time, end_date, end_time = (f"{edge}{part}{group}" for edge in EDGES for part in ("Date", "Time"))
+    names = (start_date, start_time, end_date, end_time)
     kept = {name: entry[name] for name in names if entry.get(name) is not None}
-    start_time = f"startTime{group}"
-    loses_start_time = start_time in changes and changes[start_time] is None
-    if changes.get("duration") is not None or loses_start_time:
-        kept = {name: value for name, value in kept.items() if name.startswith("start")}
-    has_end = any(({**kept, **changes}).get(f"end{part}{group}") is not None for part in ("Date", "Time"))
-    if not has_end and entry.get("duration"):
-        kept["duration"] = entry["duration"]
+    times = {**kept, **changes}
+    moves = (times.get(start_date) or "")[:10] != kept.get(start_date, "")[:10] and end_date not in changes
+    if changes.get("duration") is not None or moves or not (times.get(start_time) and times.get(end_time)):
+        starts = {name: value for name, value in kept.items() if name.startswith("start")}
+        return {**starts, "duration": entry.get("duration") or None}
     return kept
+
+
+def _is_open(entry: Mapping[str, Any]) -> bool:
+    """Whether there is a start time and no end time, in any group."""
+    starts, ends = (any(entry.get(f"{edge}Time{group}") for group in GROUPS) for edge in EDGES)
+    return starts and not ends
 
 
 def entry_fields(fields: Mapping[str, Any]) -> Body:

@@ -113,11 +113,13 @@ class TimeEntryOperations:
         Read-only fields (``id``, audit, ``resourceVersion``, breaks, nested objects) are not sent back. awork has no
         conditional writes, so what somebody else changes between the read and the write is overwritten.
 
-        A changed start keeps the end. A changed ``duration`` keeps the start and moves the end. Another ``projectId``
+        A changed time of the start keeps the end; a start on another day keeps the duration and moves the end, unless
+        a date of the end is passed. A changed ``duration`` keeps the start and moves the end. Another ``projectId``
         drops the task, and another ``taskId`` lets awork take the task's project, unless both are passed.
 
         :param changes: see :class:`.TimeEntryChanges`.
         :return: the entry as awork stored it.
+        :raises AworkConfigError: also if a finished entry would be left with a start time alone, as a running timer.
         :raises AworkNotFoundError: there is none, or not for this key.
         """
         if not changes:

@@ -405,13 +405,18 @@ class AworkHook(BaseHook):
         Change some fields of a time entry and keep the others: read, modify, write.
 
         Read-only fields are not sent back. awork has no conditional writes: what somebody else changes between the read
-        and the write is overwritten. A changed start keeps the end; a changed ``duration`` keeps the start and moves
-        the end. Another ``projectId`` drops the task, and another ``taskId`` lets awork take the task's project.
+        and the write is overwritten. Another ``projectId`` drops the task, and another ``taskId`` lets awork take the
+        task's project.
+
+        The time stays as it is unless its change is asked for: a changed time of the start keeps the end; a start on
+        another day keeps the duration and moves the end, unless a date of the end is passed; a changed ``duration``
+        keeps the start and moves the end.
 
         :param time_entry_id: GUID.
         :param changes: awork's names, as for :meth:`create_time_entry`; None clears a field.
         :return: the entry as awork stored it.
-        :raises AworkConfigError: a field cannot work; nothing was sent.
+        :raises AworkConfigError: a field cannot work, or a finished entry would be left with a start time alone, as a
+            running timer; nothing was changed.
         :raises AworkNotFoundError: there is none, or not for this key.
         """
         return self.client.update_time_entry(time_entry_id, **changes)

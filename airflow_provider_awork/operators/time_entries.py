@@ -426,6 +426,8 @@ class AworkUpdateTimeEntryOperator(AworkBaseOperator):
     out.
 
     Running it again gives the same entry. What somebody else changes between the read and the write is overwritten.
+    A changed time of the start keeps the end; a start on another day keeps the duration and moves the end, unless a
+    date of the end is passed; a changed ``duration`` keeps the start and moves the end.
 
     Source: https://developers.awork.com/apiv1/time-entries/put-time-entry-by-id
 
@@ -434,7 +436,8 @@ class AworkUpdateTimeEntryOperator(AworkBaseOperator):
         a field. Texts of templates are read as what the field needs. (templated)
     :param awork_conn_id: Airflow connection of type ``awork``. (templated)
     :return: the id of the entry.
-    :raises AworkConfigError: a field cannot work; nothing was sent.
+    :raises AworkConfigError: a field cannot work, or a finished entry would be left as a running timer; nothing was
+        changed.
     :raises AworkNotFoundError: there is no such entry, or not for this key.
 
     .. code-block:: python

@@ -289,6 +289,59 @@ def test_update_of_the_start_keeps_the_end(client: AworkClient, awork: Sandbox) 
     assert after["duration"] > before["duration"]
 
 
+@pytest.mark.parametrize(
+    "start", [{"startDateLocal": "2026-01-05"}, {"startDateUtc": "2026-01-05"}, {"started_at": "2026-01-05T08:00Z"}]
+)
+def test_update_of_the_day_of_the_start_moves_the_entry(
+    client: AworkClient, awork: Sandbox, start: dict[str, Any]
+) -> None:
+    before = first(awork, lambda entry: entry.get("breakDuration") and finished(entry))
+    after = client.update_time_entry(before["id"], **start)
+    assert after["startDateUtc"] == "2026-01-05T00:00:00Z"
+    assert (after["duration"], after["breakDuration"]) == (before["duration"], before["breakDuration"])
+    assert after["endDateUtc"][:8] == "2026-01-"
+
+
+def test_update_of_the_days_of_both_ends_keeps_the_times(client: AworkClient, awork: Sandbox) -> None:
+    before = first(awork, lambda entry: finished(entry) and entry["startDateLocal"] == entry["endDateLocal"])
+    after = client.update_time_entry(before["id"], startDateLocal="2026-01-05", endDateLocal="2026-01-05")
+    assert [after[name] for name in ("startTimeLocal", "endTimeLocal", "duration")] == [
+        before[name] for name in ("startTimeLocal", "endTimeLocal", "duration")
+    ]
+    with pytest.raises(AworkConfigError, match="endTimeLocal: needs endDateLocal too"):
+        client.update_time_entry(before["id"], startDateLocal="2026-01-06", endTimeLocal="23:00")
+
+
+def test_update_of_an_entry_of_a_day_that_has_an_end_date_keeps_the_duration(
+    client: AworkClient, awork: Sandbox
+) -> None:
+    before = first(awork, lambda entry: "startTimeUtc" not in entry and entry["duration"])
+    awork.store.edit(before["id"], endDateLocal=before["startDateLocal"], endDateUtc=before["startDateUtc"])
+    assert client.update_time_entry(before["id"], note="changed")["duration"] == before["duration"]
+
+
+def test_update_cannot_clear_the_end_alone(client: AworkClient, awork: Sandbox) -> None:
+    before = first(awork, finished)
+    after = client.update_time_entry(before["id"], endTimeLocal=None)
+    assert (after["startTimeUtc"], after["duration"]) == (before["startTimeUtc"], before["duration"])
+    assert finished(after)
+
+
+@pytest.mark.parametrize("changes", [{"duration": 0}, {"duration": 0, "endTimeLocal": None, "endDateLocal": None}])
+def test_update_makes_no_running_timer_of_a_finished_entry(
+    client: AworkClient, awork: Sandbox, changes: dict[str, Any]
+) -> None:
+    before, texts = first(awork, finished), awork.store.texts()
+    with pytest.raises(AworkConfigError, match=r"duration: .* running timer"):
+        client.update_time_entry(before["id"], **changes)
+    assert awork.store.texts() == texts
+
+
+def test_update_of_a_running_timer_and_of_a_day_may_set_the_duration_to_0(client: AworkClient, awork: Sandbox) -> None:
+    for before in (first(awork, running), first(awork, lambda entry: "startTimeUtc" not in entry)):
+        assert client.update_time_entry(before["id"], duration=0)["duration"] == 0
+
+
 def test_update_in_the_hour_that_comes_twice_moves_nothing(client: AworkClient, awork: Sandbox) -> None:
     """Local times would be read as the first of the two hours."""
     entry = client.create_time_entry(**required(awork), started_at="2026-10-25T01:30Z", ended_at="2026-10-25T01:45Z")
