@@ -3,19 +3,19 @@ Where the window of a run comes from.
 
 Airflow 3's ``schedule="@daily"`` has a data interval of zero length, and a manual run may have none at all: that is
 never read as "nothing to do". A partition is a day or the longer period that its key names, seen in the timetable's
-zone; where its length is not certain, it is never guessed.
+zone; where its length, its day or its hour is not certain, it is never guessed.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, tzinfo
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from airflow_provider_awork.exceptions import AworkConfigError
-from airflow_provider_awork.version_compat import Partition, partition_of
+from airflow_provider_awork.version_compat import Partition, Schedule, partition_of, schedule_of
 
 if TYPE_CHECKING:
     from airflow_provider_awork.extract.windows import Window
@@ -74,7 +74,9 @@ def resolve_window(
                 f"window_length={length!r}: this run has no partition but a data interval, which has a length already. "
                 "Leave window_length out, or pass window_start"
             )
-        return Window.of(field=field, start=first, end=last, timezone=timezone or _dag_timezone(context))
+        zone = schedule_of(context).zone or _dag_zone(context)
+        start, end = first.astimezone(zone), last.astimezone(zone)
+        return Window.of(field=field, start=start, end=end, timezone=timezone or _zone_name(zone))
     had = "an empty data interval" if first and last else "no data interval"
     raise AworkConfigError(
         f"window_field={field!r} needs a window, but this run has {had} and no partition. Pass window_start and "
@@ -104,96 +106,151 @@ def explicit_window(
     return Window.of(field=field, start=start, end=end, timezone=timezone)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Key:
+    """
+    What a partition key says by itself.
+
+    :param text: the key.
+    :param day: the first day that it names; None if it is not of Airflow's forms.
+    :param length: of the period that it names; None if it does not say.
+    :param clock: the date and the time of day that it shows, in whatever zone; None if it shows no time.
+    """
+
+    text: str
+    day: date | None = None
+    length: str | None = None
+    clock: datetime | None = None
+
+
+def _read_key(text: str) -> _Key:
+    for pattern, length in _KEYS:
+        if match := pattern.fullmatch(text):
+            parts = {name: int(number) for name, number in match.groupdict().items() if number}
+            month = parts.get("month", 3 * parts.get("quarter", 1) - 2)
+            try:
+                day = date(parts["year"], month, parts.get("day", 1))
+                return _Key(text=text, day=day, length=length, clock=None if length else datetime.fromisoformat(text))
+            except ValueError:
+                break
+    return _Key(text=text)
+
+
 def _partition_window(
     context: Mapping[str, Any], partition: Partition, field: str, length: str | None, timezone: str | None
 ) -> Window:
-    from airflow_provider_awork.extract.windows import INSTANT_FIELDS, Window, has_hours, parse_length
+    from airflow_provider_awork.extract.windows import INSTANT_FIELDS, Window, has_hours, parse_length, zone_named
 
-    zone = _timetable_zone(context)
-    key, instant = _seen_in(zone, partition)
-    day, named = _named_period(key) or (instant.date() if instant else None, None)
-    if day is None:
+    schedule = schedule_of(context)
+    named_zone = zone_named(timezone) if timezone else None
+    zone = schedule.zone or named_zone or _dag_zone(context)
+    key = _read_key(partition.key)
+    begins = _beginning(partition, key, zone)
+    day = _named_day(partition, key, begins, schedule)
+    length = _partition_length(schedule, key, length)
+    start: date | datetime
+    if field not in INSTANT_FIELDS:
+        start = _first_day(day, key, begins, schedule, by_name=True)
+    elif not has_hours(parse_length(length)):
+        day = _first_day(day, key, begins, schedule, by_name=False)
+        start = datetime.combine(day, time(), named_zone or zone)
+    elif begins:
+        start = begins
+    else:
         raise AworkConfigError(
-            f"partition key {key!r} is not a day, month, quarter or year as Airflow writes them, and the timetable has "
-            "no time zone to see its date in: pass window_start and window_end"
+            f"partition key {key.text!r} does not tell the hour that it begins: pass window_start and window_end"
         )
-    if instant and instant.date() != day:
-        raise AworkConfigError(
-            f"partition key {key!r} is not the partition date {instant.isoformat()} (in {zone}), so it is not certain "
-            "which day is meant. Pass window_start and window_end"
-        )
-    length = _partition_length(context, key, named, length)
-    days = timezone or _zone_name(zone) or _dag_timezone(context)
-    start: date | datetime = day
-    if instant and has_hours(parse_length(length)):
-        start = instant
-    elif field in INSTANT_FIELDS and zone and not days:  # a fixed offset has no name
-        start = datetime.combine(day, time(), zone)
-    return Window.of_length(field=field, start=start, length=length, timezone=days)
+    return Window.of_length(field=field, start=start, length=length, timezone=timezone or _zone_name(zone))
 
 
-def _seen_in(zone: tzinfo | None, partition: Partition) -> tuple[str, datetime | None]:
-    """The partition's key, and its date in the timetable's zone where both are known."""
+def _beginning(partition: Partition, key: _Key, zone: tzinfo) -> datetime | None:
+    """The instant that a partition begins, in a zone; None where neither its date nor its key tells."""
+    from airflow_provider_awork.client.filters import is_repeated
+
     if partition.date:
-        return partition.key, partition.date.astimezone(zone) if zone else None
-    if not partition.key_in_utc or _zone_name(zone) in (None, "UTC"):
-        return partition.key, None
-    try:
-        instant = datetime.strptime(partition.key, _KEY_WITH_TIME).replace(tzinfo=UTC).astimezone(zone)
-    except ValueError:
+        return partition.date.astimezone(zone)
+    in_utc = partition.key_in_utc
+    if _zone_name(zone) != "UTC" and (in_utc is None if key.clock else in_utc):
         raise AworkConfigError(
-            f"partition key {partition.key!r}: Airflow 3.2 writes it in UTC although the timetable is in {zone}, where "
-            f"it may be another day. Let the timetable write key_format={_KEY_WITH_TIME!r}, or use timezone='UTC' "
-            "there, or Airflow 3.3"
-        ) from None
-    return instant.strftime(_KEY_WITH_TIME), instant
+            f"partition key {key.text!r}: Airflow 3.2 writes it in UTC although days are in {zone} here, where it may "
+            f"be another day. Let the timetable write key_format={_KEY_WITH_TIME!r} and the schedule start the run, or "
+            "use timezone='UTC' there, or Airflow 3.3; or pass window_start and window_end"
+        )
+    if key.clock is None:
+        return None
+    if in_utc:
+        return key.clock.replace(tzinfo=UTC).astimezone(zone)
+    begins = key.clock.replace(tzinfo=zone)
+    if is_repeated(begins):
+        raise AworkConfigError(
+            f"partition key {key.text!r} is not one instant in {zone}, where clocks change then: pass window_start and "
+            "window_end"
+        )
+    return begins
 
 
-def _named_period(key: str) -> tuple[date, str | None] | None:
-    """First day and length of the period that a key names; None if it is not one of Airflow's forms."""
-    for pattern, length in _KEYS:
-        if match := pattern.fullmatch(key):
-            parts = {name: int(text) for name, text in match.groupdict().items() if text}
-            month = parts.get("month", 3 * parts.get("quarter", 1) - 2)
-            try:
-                return date(parts["year"], month, parts.get("day", 1)), length
-            except ValueError:
-                return None
-    return None
+def _named_day(partition: Partition, key: _Key, begins: datetime | None, schedule: Schedule) -> date:
+    """The day that the key names; a key of another form is seen in the timetable's zone."""
+    if key.day is None:
+        if begins and schedule.zone:
+            return begins.date()
+        raise AworkConfigError(
+            f"partition key {key.text!r} is not a day, month, quarter or year as Airflow writes them, and the "
+            "timetable has no time zone to see its date in: pass window_start and window_end"
+        )
+    if partition.date and begins and schedule.zone and begins.date() != key.day:
+        raise AworkConfigError(
+            f"partition key {key.text!r} is not the partition date {begins.isoformat()} (in {schedule.zone}), so it is "
+            "not certain which day is meant. Pass window_start and window_end"
+        )
+    return key.day
 
 
-def _partition_length(context: Mapping[str, Any], key: str, named: str | None, given: str | None) -> str:
-    """The given length, else that of the period that the key names; a day only where the schedule is daily."""
+def _first_day(day: date, key: _Key, begins: datetime | None, schedule: Schedule, *, by_name: bool) -> date:
+    """
+    The day that a partition of days begins with.
+
+    Where the timetable has no zone, the key may have been made in any: which day a time belongs to, and at which
+    instant a day begins, is certain only if that is midnight in the zone that counts here.
+
+    :param by_name: whether the name of the day is enough, because each entry has a zone of its own.
+    """
+    if begins is None or (by_name and key.clock is None):
+        return day
+    if schedule.zone is None and begins != datetime.combine(day, time(), begins.tzinfo):
+        raise AworkConfigError(
+            f"partition key {key.text!r} begins at {begins.isoformat()} in {begins.tzinfo}, which is not midnight of "
+            "that day. Pass timezone= the zone that the key was made in, or window_start and window_end"
+        )
+    return begins.date()
+
+
+def _partition_length(schedule: Schedule, key: _Key, given: str | None) -> str:
+    """The length of the period that the key names, else the given one; a day only where the key or the cron says so."""
     from airflow_provider_awork.extract.windows import parse_length
 
-    if named in (None, "P1D"):
-        return given or _checked_day(context, key)
-    if given and parse_length(given).in_words() != parse_length(named or "").in_words():
+    if key.length in (None, "P1D"):
+        if given:
+            return given
+        if _ONCE_A_DAY.fullmatch(schedule.cron) if schedule.cron else key.length:
+            return "P1D"
+        by_schedule = f" of the schedule {schedule.cron!r}" if schedule.cron else ""
         raise AworkConfigError(
-            f"window_length={given!r}: partition key {key!r} names a period of {named}; leave window_length out"
+            f"window_length: missing; partition key {key.text!r}{by_schedule} does not say how long the partition is. "
+            "Pass window_length such as 'P1D' (a day), 'P1M' (a month) or 'PT1H' (an hour)"
         )
-    return named or ""
-
-
-def _checked_day(context: Mapping[str, Any], key: str) -> str:
-    cron = getattr(getattr(context.get("dag"), "timetable", None), "expression", None)
-    if cron and not _ONCE_A_DAY.fullmatch(cron):
+    if given and parse_length(given).in_words() != parse_length(key.length or "").in_words():
         raise AworkConfigError(
-            f"window_length: missing; partition key {key!r} of the schedule {cron!r} does not say how long "
-            "the partition is. Pass window_length such as 'P1D' (a day), 'P1M' (a month) or 'PT1H' (an hour)"
+            f"window_length={given!r}: partition key {key.text!r} names a period of {key.length}; leave "
+            "window_length out"
         )
-    return "P1D"
+    return key.length or ""
 
 
-def _timetable_zone(context: Mapping[str, Any]) -> tzinfo | None:
-    zone = getattr(getattr(context.get("dag"), "timetable", None), "timezone", None)
-    return ZoneInfo(zone) if isinstance(zone, str) else zone
+def _dag_zone(context: Mapping[str, Any]) -> tzinfo:
+    return getattr(context.get("dag"), "timezone", None) or UTC
 
 
-def _dag_timezone(context: Mapping[str, Any]) -> str | None:
-    return _zone_name(getattr(context.get("dag"), "timezone", None))
-
-
-def _zone_name(zone: tzinfo | None) -> str | None:
-    """IANA name of a zone; None for a fixed offset, which has none."""
-    return getattr(zone, "key", None)
+def _zone_name(zone: tzinfo) -> str | None:
+    """Name of a zone; None for a fixed offset, which has none."""
+    return "UTC" if zone is UTC else getattr(zone, "key", None)

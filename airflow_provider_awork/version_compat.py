@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any, Protocol, TypeVar
 
 from airflow.sdk.exceptions import AirflowException
@@ -54,12 +54,14 @@ __all__ = [
     "Partition",
     "RetryDecision",
     "RetryPolicy",
+    "Schedule",
     "StateStore",
     "asset_state_of",
     "asset_state_stores",
     "defers_by_default",
     "in_thread",
     "partition_of",
+    "schedule_of",
     "task_state_of",
 ]
 
@@ -75,28 +77,64 @@ class Partition:
 
     :param key: the partition key.
     :param date: the instant that the partition begins; None where Airflow does not tell.
-    :param key_in_utc: whether Airflow wrote the key in UTC, whatever the timetable's zone.
+    :param key_in_utc: whether Airflow wrote the key in UTC (else: in the timetable's zone); None where that is open.
     """
 
     key: str
     date: datetime | None
-    key_in_utc: bool
+    key_in_utc: bool | None
 
 
 def partition_of(context: Mapping[str, Any]) -> Partition | None:
     """
     The partition of a task's run; None if it has none.
 
-    Airflow 3.1 has no partitions. 3.2 tells tasks only the key, which schedules write in UTC; 3.3 tells the date, too,
-    and writes keys in the timetable's zone.
+    Airflow 3.1 has no partitions. 3.2 tells tasks only the key, which schedules write in UTC, and people and upstream
+    DAGs in whatever zone; 3.3 tells the date, too, and writes keys in the timetable's zone.
     """
     run = context.get("dag_run")
     key = getattr(run, "partition_key", None)
     if not key:
         return None
+    if "partition_date" in context:
+        return Partition(key=key, date=context["partition_date"], key_in_utc=False)
     scheduled = getattr(run, "run_type", None) in ("scheduled", "backfill")
-    key_in_utc = scheduled and "partition_date" not in context
-    return Partition(key=key, date=context.get("partition_date"), key_in_utc=key_in_utc)
+    return Partition(key=key, date=None, key_in_utc=scheduled or None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """
+    What a DAG's timetable tells.
+
+    :param cron: its one cron expression; None if it has none.
+    :param zone: its own time zone; None if it has none, as where assets, people or a timedelta start the runs.
+    """
+
+    cron: str | None
+    zone: tzinfo | None
+
+
+def schedule_of(context: Mapping[str, Any]) -> Schedule:
+    """
+    What the timetable of the task's DAG tells, whichever class it is of.
+
+    The timetables of ``airflow.sdk`` (3.2 on) have ``expression`` and ``timezone``, those of ``airflow.timetables``
+    the same with an underscore; ``AssetOrTimeSchedule`` and ``MultipleCronTriggerTimetable`` have timetables inside.
+    """
+    timetable = getattr(context.get("dag"), "timetable", None)
+    timetable = getattr(timetable, "timetable", timetable)
+    several = _either(timetable, "timetables")
+    zone = _either(several[0] if several else timetable, "timezone")
+    if isinstance(zone, str):
+        import pendulum
+
+        zone = pendulum.timezone(zone)
+    return Schedule(cron=_either(timetable, "expression"), zone=zone)
+
+
+def _either(timetable: Any, name: str) -> Any:
+    return getattr(timetable, name, None) or getattr(timetable, f"_{name}", None)
 
 
 class StateStore(Protocol):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from types import SimpleNamespace
 from typing import Any
 
+import airflow.sdk
 import pendulum
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Asset
+from airflow.timetables.interval import DeltaDataIntervalTimetable
 
 from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.operators.time_entries import AworkTimeEntriesOperator
@@ -19,7 +22,7 @@ from airflow_provider_awork.sandbox import Sandbox
 from tests.airflow_harness import DagResult, connection_in_environment, data_interval_timetable, run_dag
 
 BERLIN = "Europe/Berlin"
-START = pendulum.datetime(2025, 1, 1, tz=BERLIN)
+START = pendulum.datetime(2025, 1, 1)  # so that the zone of the DAGs is UTC where a test does not say otherwise
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +42,8 @@ def midnight(day: date) -> pendulum.DateTime:
     return pendulum.datetime(day.year, day.month, day.day, tz=BERLIN)
 
 
-def dag_with(schedule: Any, **parameters: Any) -> DAG:
-    with DAG("window_of_a_run", schedule=schedule, start_date=START, catchup=False) as dag:
+def dag_with(schedule: Any, *, dag_starts: datetime = START, **parameters: Any) -> DAG:
+    with DAG("window_of_a_run", schedule=schedule, start_date=dag_starts, catchup=False) as dag:
         AworkTimeEntriesOperator(
             task_id="entries",
             **{"window_field": "startDateLocal", "fields": ["id", "startDateLocal"], "retries": 1, **parameters},
@@ -64,10 +67,57 @@ def test_data_interval(awork: Sandbox, day: pendulum.Date, run_type: str) -> Non
     assert_has_day(result, awork, day)
 
 
-def test_the_zone_of_days_is_the_dags_if_not_said(awork: Sandbox, day: pendulum.Date) -> None:
+def timetable_of(module: str, name: str, *arguments: Any, **parameters: Any) -> Any:
+    """A timetable of ``airflow.timetables`` or of the task SDK, which tasks see as the DAG's author made it."""
+    made_by = getattr(importlib.import_module(module), name, None)
+    if made_by is None:
+        pytest.skip(f"this Airflow has no {name} in {module}")
+    return made_by(*arguments, **parameters)
+
+
+CRON_MODULES = ["airflow.timetables.trigger", "airflow.sdk"]
+
+
+@pytest.mark.parametrize("module", ["airflow.timetables.interval", "airflow.sdk"])
+@pytest.mark.parametrize("zone", [BERLIN, pendulum.timezone(BERLIN)], ids=["text", "zone"])
+def test_the_zone_of_days_is_the_timetables(awork: Sandbox, day: pendulum.Date, module: str, zone: Any) -> None:
     interval = (midnight(day), midnight(day.add(days=1)))
-    dag = dag_with(data_interval_timetable("0 0 * * *", timezone=BERLIN))
+    dag = dag_with(timetable_of(module, "CronDataIntervalTimetable", "0 0 * * *", timezone=zone))
     assert_has_day(run_dag(dag, logical_date=interval[0], data_interval=interval), awork, day)
+
+
+@pytest.mark.parametrize("module", CRON_MODULES)
+def test_a_timetable_of_several_crons_has_a_zone_too(awork: Sandbox, day: pendulum.Date, module: str) -> None:
+    interval = (midnight(day), midnight(day.add(days=1)))
+    crons, interval_length = ("0 0 * * 1-5", "0 0 * * 6,0"), timedelta(days=1)
+    dag = dag_with(
+        timetable_of(module, "MultipleCronTriggerTimetable", *crons, timezone=BERLIN, interval=interval_length)
+    )
+    assert_has_day(run_dag(dag, logical_date=interval[0], data_interval=interval), awork, day)
+
+
+def test_a_timetable_beside_assets_has_a_zone_too(awork: Sandbox, day: pendulum.Date) -> None:
+    interval = (midnight(day), midnight(day.add(days=1)))
+    inner = data_interval_timetable("0 0 * * *", timezone=BERLIN)
+    module = "airflow.sdk" if hasattr(airflow.sdk, "AssetOrTimeSchedule") else "airflow.timetables.assets"
+    dag = dag_with(timetable_of(module, "AssetOrTimeSchedule", timetable=inner, assets=[Asset("orders")]))
+    assert_has_day(run_dag(dag, logical_date=interval[0], data_interval=interval), awork, day)
+
+
+def test_the_zone_of_days_is_the_dags_if_the_timetable_has_none(awork: Sandbox, day: pendulum.Date) -> None:
+    interval = (midnight(day), midnight(day.add(days=1)))
+    dag = dag_with(DeltaDataIntervalTimetable(timedelta(days=1)), dag_starts=START.in_timezone(BERLIN))
+    assert_has_day(run_dag(dag, logical_date=interval[0], data_interval=interval), awork, day)
+
+
+def test_a_timetable_with_an_offset_instead_of_a_zone() -> None:
+    offset = pendulum.FixedTimezone(3600)
+    interval = {"data_interval_start": datetime(2026, 11, 2, 23, tzinfo=UTC)}
+    interval["data_interval_end"] = interval["data_interval_start"] + timedelta(days=1)
+    timetable = data_interval_timetable("0 0 * * *", timezone=offset)
+    window = resolve_window({"dag": dag_with(timetable), **interval}, field="startDateLocal")
+    assert window is not None
+    assert (window.start, window.end) == (date(2026, 11, 3), date(2026, 11, 4))
 
 
 def test_explicit_bounds_win(awork: Sandbox, day: pendulum.Date) -> None:
@@ -122,11 +172,10 @@ def test_no_window_reads_everything_in_any_run(awork: Sandbox) -> None:
     assert len(result.xcom("entries")) == 1500
 
 
-def partition_timetable(cron: str, zone: str, key_format: str, **parameters: Any) -> Any:
-    timetables = pytest.importorskip("airflow.sdk", reason="Airflow 3.1 has no partitions")
-    if not hasattr(timetables, "CronPartitionTimetable"):
-        pytest.skip("Airflow 3.1 has no partitions")
-    return timetables.CronPartitionTimetable(cron, timezone=zone, key_format=key_format, **parameters)
+def partition_timetable(
+    cron: str, zone: str, key_format: str, *, module: str = "airflow.sdk", **parameters: Any
+) -> Any:
+    return timetable_of(module, "CronPartitionTimetable", cron, timezone=zone, key_format=key_format, **parameters)
 
 
 def run_of_partition(dag: DAG, *, earliest: pendulum.DateTime) -> DagResult:
@@ -158,10 +207,11 @@ KEYS = {"day": "%Y-%m-%d", "instant": "%Y-%m-%dT%H:%M:%S"}
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("day", ["2025-03-30", "2025-10-26", "2025-12-31"], ids=["23 hours", "25 hours", "year end"])
 @pytest.mark.parametrize(("cron", "offset"), [("0 0 * * *", 0), ("0 2 * * *", -1)], ids=["midnight", "the night after"])
+@pytest.mark.parametrize("module", CRON_MODULES)
 def test_a_partition_is_its_day_in_the_timetables_zone(
-    around_midnight: Sandbox, key: str, day: str, cron: str, offset: int
+    around_midnight: Sandbox, module: str, key: str, day: str, cron: str, offset: int
 ) -> None:
-    timetable = partition_timetable(cron, BERLIN, KEYS[key], run_offset=offset)
+    timetable = partition_timetable(cron, BERLIN, KEYS[key], module=module, run_offset=offset)
     first = midnight(date.fromisoformat(day))
     result = run_of_partition(dag_with(timetable), earliest=first.add(days=-offset))
     if key == "day" and tasks_see_only_the_key():
@@ -178,14 +228,50 @@ def tasks_see_only_the_key() -> bool:
 
 
 @pytest.mark.parametrize("day", ["2025-03-30", "2025-10-26"])
-def test_on_instants_a_partition_is_from_midnight_to_midnight(around_midnight: Sandbox, day: str) -> None:
-    timetable = partition_timetable("0 0 * * *", BERLIN, KEYS["instant"])
+@pytest.mark.parametrize("module", CRON_MODULES)
+def test_on_instants_a_partition_is_from_midnight_to_midnight(around_midnight: Sandbox, module: str, day: str) -> None:
+    timetable = partition_timetable("0 0 * * *", BERLIN, KEYS["instant"], module=module)
     first = midnight(date.fromisoformat(day))
     run_of_partition(dag_with(timetable, window_field="createdOn"), earliest=first)
     bounds = [at.in_timezone("UTC").format("YYYY-MM-DDTHH:mm:ss") for at in (first, first.add(days=1))]
     assert around_midnight.requests[-1].query["filterby"] == (
         f"createdOn ge datetime'{bounds[0]}' and createdOn lt datetime'{bounds[1]}'"
     )
+
+
+@pytest.mark.parametrize("module", CRON_MODULES)
+@pytest.mark.parametrize("zone", [BERLIN, "UTC"])
+def test_the_partitions_of_hours_hold_each_entry_once(around_midnight: Sandbox, module: str, zone: str) -> None:
+    expected = [entry for entry in around_midnight.store.entries() if entry["startDateLocal"][:10] == "2025-10-26"]
+    found = []
+    for entry in expected:
+        hour = pendulum.parse(entry["createdOn"]).start_of("hour")
+        timetable = partition_timetable("0 * * * *", zone, KEYS["instant"], module=module)
+        parameters = {"window_field": "createdOn", "window_length": "PT1H"}
+        found += run_of_partition(dag_with(timetable, **parameters), earliest=hour).xcom("entries")
+    assert [entry["id"] for entry in found] == [entry["id"] for entry in expected]
+
+
+@pytest.mark.parametrize("module", CRON_MODULES)
+def test_the_length_of_a_partition_of_hours_is_not_guessed(around_midnight: Sandbox, module: str) -> None:
+    timetable = partition_timetable("0 * * * *", BERLIN, KEYS["instant"], module=module)
+    sent = len(around_midnight.requests)
+    result = run_of_partition(dag_with(timetable, window_field="createdOn"), earliest=midnight(date(2025, 10, 26)))
+    assert result.task("entries").state == "failed"
+    assert "window_length: missing" in result.logs
+    assert len(around_midnight.requests) == sent
+
+
+@pytest.mark.parametrize("schedule", ["assets", None])
+def test_a_key_of_another_dag_does_not_say_how_long_it_is(around_midnight: Sandbox, schedule: str | None) -> None:
+    partitions = timetable_of("airflow.sdk", "PartitionedAssetTimetable", assets=Asset("hourly"))
+    result = run_dag(
+        dag_with(partitions if schedule else None, window_field="createdOn"),
+        run_type="asset_triggered" if schedule else "manual",
+        partition_key="2025-10-26T05:00:00",
+    )
+    assert result.task("entries").state == "failed"
+    assert "window_length: missing" in result.logs
 
 
 @pytest.mark.parametrize(("month", "rows"), [("2025-12", 1), ("2026-01", 2), ("2026-02", 2)])
@@ -201,16 +287,27 @@ def test_a_run_that_was_started_with_a_key_by_hand(around_midnight: Sandbox) -> 
     assert_has_day(result, around_midnight, date(2025, 10, 26))
 
 
-def of_partition(key: str, *, at: pendulum.DateTime | None = None, cron: str | None = None, **parameters: Any) -> Any:
-    """The bounds that a run with this partition gets, as Airflow 3.3 tells tasks of it."""
-    timetable = SimpleNamespace(timezone=pendulum.timezone(BERLIN), expression=cron) if cron else None
+def of_partition(
+    key: str,
+    *,
+    at: pendulum.DateTime | None = None,
+    cron: str | None = None,
+    zone: tzinfo | None = None,
+    dag_zone: str = "UTC",
+    run_type: str = "scheduled",
+    only_key: bool = False,
+    **parameters: Any,
+) -> Any:
+    """The bounds that a run with this partition gets, as Airflow 3.3, or 3.2 (``only_key``), tells tasks of it."""
+    timetable = SimpleNamespace(timezone=zone or pendulum.timezone(BERLIN), expression=cron) if cron or zone else None
     context = {
-        "dag_run": SimpleNamespace(partition_key=key, run_type="scheduled"),
-        "partition_date": at,
-        "dag": SimpleNamespace(timetable=timetable, timezone=pendulum.timezone("UTC")),
+        "dag_run": SimpleNamespace(partition_key=key, run_type=run_type),
+        "dag": SimpleNamespace(timetable=timetable, timezone=pendulum.timezone(dag_zone)),
         "data_interval_start": midnight(date(2026, 1, 1)),
         "data_interval_end": midnight(date(2026, 2, 1)),
     }
+    if not only_key:
+        context["partition_date"] = at
     window = resolve_window(context, **{"field": "startDateLocal", **parameters})
     assert window is not None
     return window.start, window.end
@@ -266,6 +363,80 @@ def test_a_partition_that_is_not_certain_is_an_error(key: str, parameters: dict[
 def test_a_key_of_another_form_is_seen_in_the_timetables_zone() -> None:
     at = midnight(date(2026, 3, 29)).in_timezone("UTC")
     assert of_partition("29.03.2026", at=at, cron="0 0 * * *") == (date(2026, 3, 29), date(2026, 3, 30))
+
+
+OFFSET = pendulum.FixedTimezone(3600)
+HOUR = {"field": "createdOn", "length": "PT1H"}
+DAY = {"field": "createdOn", "length": "P1D"}
+BY_ASSET = {"run_type": "asset_triggered"}
+
+
+@pytest.mark.parametrize(
+    ("key", "parameters", "start"),
+    [
+        # A key tells its hour where Airflow does not: 3.2, or a run by hand.
+        ("2026-11-03T05:00:00", HOUR, datetime(2026, 11, 3, 5, tzinfo=UTC)),
+        ("2026-11-03T05", HOUR, datetime(2026, 11, 3, 5, tzinfo=UTC)),
+        ("2026-11-03T05:00:00", {**HOUR, **BY_ASSET, "only_key": True}, datetime(2026, 11, 3, 5, tzinfo=UTC)),
+        ("2026-11-03T05:00:00", {**HOUR, "cron": "0 * * * *"}, datetime(2026, 11, 3, 4, tzinfo=UTC)),
+        (
+            "2026-11-03T05:00:00",
+            {**HOUR, "cron": "0 * * * *", "only_key": True},
+            datetime(2026, 11, 3, 5, tzinfo=UTC),
+        ),
+        # An hour that the date tells needs no zone.
+        (
+            "2026-11-03T00:00:00",
+            {**HOUR, **BY_ASSET, "at": midnight(date(2026, 11, 3))},
+            datetime(2026, 11, 2, 23, tzinfo=UTC),
+        ),
+        # Days of another DAG's schedule, in the zone that is said.
+        (
+            "2026-11-03T00:00:00",
+            {**DAY, **BY_ASSET, "at": midnight(date(2026, 11, 3)), "timezone": BERLIN},
+            datetime(2026, 11, 2, 23, tzinfo=UTC),
+        ),
+        (
+            "2026-11-03",
+            {**DAY, **BY_ASSET, "at": midnight(date(2026, 11, 3)), "dag_zone": BERLIN},
+            datetime(2026, 11, 2, 23, tzinfo=UTC),
+        ),
+        # The name of a day is enough where each entry has its own zone.
+        ("2026-11-03", {**BY_ASSET, "at": midnight(date(2026, 11, 3))}, date(2026, 11, 3)),
+        # A timetable with an offset instead of a zone.
+        ("2026-11-03", {"field": "createdOn", "zone": OFFSET}, datetime(2026, 11, 2, 23, tzinfo=UTC)),
+        (
+            "2026-11-02T23:00:00",
+            {"field": "createdOn", "zone": OFFSET, "cron": "0 0 * * *", "only_key": True},
+            datetime(2026, 11, 2, 23, tzinfo=UTC),
+        ),
+    ],
+)
+def test_where_a_partition_begins(key: str, parameters: dict[str, Any], start: date) -> None:
+    assert of_partition(key, **parameters)[0] == start
+
+
+@pytest.mark.parametrize(
+    ("key", "parameters", "said"),
+    [
+        ("2026-11-03T05:00:00", {}, "window_length: missing"),
+        ("2026-11-03T05:00:00", {"field": "createdOn", "cron": "0 * * * *"}, "window_length: missing"),
+        ("2026-11-03", HOUR, "does not tell the hour"),
+        ("2026-10-25T02:00:00", {**HOUR, "cron": "0 * * * *"}, "not one instant"),
+        # Midnight in Berlin, but whose day is it in a DAG in UTC?
+        ("2026-11-03T00:00:00", {**DAY, **BY_ASSET, "at": midnight(date(2026, 11, 3))}, "not midnight of that day"),
+        ("2026-11-02T23:00:00", {**DAY, **BY_ASSET, "only_key": True}, "not midnight of that day"),
+        ("2026-11-02T23:00:00", {"length": "P1D", **BY_ASSET, "only_key": True}, "not midnight of that day"),
+        ("2026-11-03", {"field": "createdOn", **BY_ASSET, "at": midnight(date(2026, 11, 3))}, "not midnight of"),
+        # Airflow 3.2: in UTC if a schedule made it, in whatever zone if somebody typed it.
+        ("2026-11-02T23:00:00", {"cron": "0 0 * * *", "run_type": "manual", "only_key": True}, "writes it in UTC"),
+        ("2026-11-02T23:00:00", {**DAY, **BY_ASSET, "timezone": BERLIN, "only_key": True}, "writes it in UTC"),
+        ("2026-11-02", {"zone": OFFSET, "only_key": True}, "writes it in UTC"),
+    ],
+)
+def test_where_a_partition_begins_is_not_guessed(key: str, parameters: dict[str, Any], said: str) -> None:
+    with pytest.raises(AworkConfigError, match=re.escape(said)):
+        of_partition(key, **parameters)
 
 
 def test_a_start_and_a_length_make_a_window() -> None:

@@ -85,7 +85,7 @@ class Window:
             )
         if timezone is None and field != "startDateLocal":
             timezone = "UTC"
-        zone = None if timezone is None else _zone(timezone)
+        zone = None if timezone is None else zone_named(timezone)
         to_bound = _to_day if field in DAY_FIELDS else _to_instant
         first = None if start is None else to_bound("window_start", start, zone)
         after = None if end is None else to_bound("window_end", end, zone)
@@ -115,7 +115,7 @@ class Window:
         duration, first = parse_length(length), cls.of(field=field, start=start, timezone=timezone).start
         if isinstance(first, datetime):
             parsed = _parse("window_start", start)
-            zone = _zone(timezone) if timezone else (parsed.tzinfo if isinstance(parsed, datetime) else UTC)
+            zone = zone_named(timezone) if timezone else (parsed.tzinfo if isinstance(parsed, datetime) else UTC)
             end: Bound = pendulum.instance(datetime.fromtimestamp(first.timestamp(), zone)) + duration
         elif has_hours(duration):
             raise AworkConfigError(f"window_length: {length!r} has hours, but a window on {field} is in days")
@@ -267,7 +267,12 @@ def _check_datetime(name: str, parsed: datetime, bound: Bound) -> None:
         raise AworkConfigError(f"{name}: {bound} is too near to the end of the calendar; leave the bound out")
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_named(name: str) -> ZoneInfo:
+    """
+    The zone that a DAG author names.
+
+    :raises AworkConfigError: there is none of that name.
+    """
     try:
         return ZoneInfo(name)
     except (OSError, TypeError, ValueError, KeyError, AttributeError) as error:
