@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Iterator, Mapping
@@ -126,21 +127,29 @@ class AworkClient(TimeEntryOperations):
         """
         A list endpoint in an order of one's own, page by page.
 
-        Rows that move between pages meanwhile can be lost: for looking at lists, not for copying them.
+        Rows that move between pages meanwhile can be lost, none comes twice: for looking at lists, not for copying
+        them. The end is what the answer's total says, without one an empty page.
 
         :param orderby: awork's terms, such as ``updatedOn desc``.
+        :raises AworkPagingError: a page brings nothing but rows of the pages before, so the end is unknown.
         """
-        number, reached = 1, 0
+        reached, seen = 0, set[str]()
         chosen = {**(params or {}), "pageSize": PAGE_SIZE, "orderby": orderby, "filterby": all_of(filterby)}
-        while True:
-            query = {**chosen, "page": number}
-            page = self.session.get(path, query, parse=decode_page)
+        for number in itertools.count(1):
+            page = self.session.get(path, {**chosen, "page": number}, parse=decode_page)
+            rows = [row for row, row_id in zip(page.rows, page.ids, strict=True) if row_id not in seen]
             reached += len(page.rows)
-            if page.rows:
-                yield page.rows
-            if not page.rows or page.total is None or reached >= page.total:
+            is_last = not page.rows or (page.total is not None and reached >= page.total)
+            if rows:
+                yield rows
+            elif not is_last:
+                raise AworkPagingError(
+                    f"GET {path}: page {number} has only rows of the pages before, so nothing tells where the list "
+                    "ends. Leave orderby out: then it is read completely, or fails."
+                )
+            if is_last:
                 return
-            number += 1
+            seen.update(page.ids)
 
     def count(self, path: str, *, filterby: str | None = None) -> int:
         """

@@ -542,10 +542,12 @@ class AworkHook(BaseHook):
 
         :param path: path below the base URL, without a slash at its start.
         :param filterby: awork expression; lists that come whole take none, nor an order.
-        :param orderby: an order of one's own. Rows that move between pages meanwhile can then be lost.
+        :param orderby: an order of one's own. Rows that move between pages meanwhile can then be lost; none comes
+            twice.
         :param params: further query parameters, such as ``{"showArchived": "true"}``.
         :raises AworkConfigError: a filter or an order for a list that comes whole: awork would ignore it in silence.
-        :raises AworkPagingError: the rows need several pages but have no ``createdOn``.
+        :raises AworkPagingError: the rows need several pages but have no ``createdOn``, or nothing tells where the list
+            ends.
         """
         from airflow_provider_awork.client import surrogates
         from airflow_provider_awork.extract.dimensions import comes_whole

@@ -190,6 +190,37 @@ def test_a_list_in_an_order_of_ones_own(hook: AworkHook, awork: Sandbox) -> None
     assert [instant_key(row["createdOn"]) for row in rows] == sorted(expected, reverse=True)
 
 
+@pytest.mark.parametrize("cap", [1000, 400])
+@pytest.mark.parametrize("says_size", [True, False])
+def test_a_list_in_an_order_of_ones_own_without_a_total_is_whole(
+    hook: AworkHook, awork: Sandbox, monkeypatch: pytest.MonkeyPatch, cap: int, says_size: bool
+) -> None:
+    monkeypatch.setattr(awork.settings, "total_header", False)
+    monkeypatch.setattr(awork.settings, "page_size_header", says_size)
+    monkeypatch.setattr(awork.settings, "max_page_size", cap)
+    rows = list(hook.get_list("timeentries", orderby="createdOn desc"))
+    assert sorted(row["id"] for row in rows) == sorted(awork.store.ids())
+
+
+def test_a_list_in_an_order_of_ones_own_that_has_no_end_fails(
+    hook: AworkHook, awork: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(awork.settings, "total_header", False)
+    monkeypatch.setattr(awork.settings, "past_end", "repeated")
+    with pytest.raises(AworkPagingError, match="page 4 has only rows of the pages before"):
+        list(hook.get_list("timeentries", orderby="createdOn desc"))
+
+
+def test_rows_that_move_to_the_next_page_come_once(hook: AworkHook, awork: Sandbox) -> None:
+    """An edited row goes to the front of the order, and the last row of the first page to the second."""
+    rows = hook.get_list("timeentries", orderby="updatedOn desc")
+    first = next(rows)
+    oldest = min(awork.store.entries(), key=lambda entry: instant_key(entry["updatedOn"]))
+    awork.store.edit(oldest["id"])
+    ids = [first["id"], *(row["id"] for row in rows)]
+    assert len(ids) == len(set(ids))
+
+
 def test_connection_as_uri(awork: Sandbox) -> None:
     uri = f"awork://:{awork.token}@{quote(awork.url, safe='')}/?requests_per_minute=500&verify=false"
     with mock.patch.dict(os.environ, AIRFLOW_CONN_AWORK_DEFAULT=uri):
