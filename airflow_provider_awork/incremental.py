@@ -13,7 +13,11 @@ kept in the state of the outlet asset:
 * A window is chosen before the first entry is asked for and kept in the state of the task, so that another try fills
   the same folder; if an earlier try has published it, only the watermark is left to move. Airflow keeps the state when
   a user clears the task, too. If the watermark has passed the window by then, the task takes everything from the same
-  start until now. So a folder is never replaced by what is left of its changes later.
+  start until now. A window that is given finds its set published, too. So a folder is never replaced by what is left
+  of its changes later.
+* A watermark is true of the entries that the key could see. One whose key sees more, less or others than the key of a
+  run is refused: changes that only one of them sees would be missed for good, without a trace. Where awork does not
+  tell what a key sees, that is a thing of its own, so a key of which it no longer tells is refused, too.
 """
 
 from __future__ import annotations
@@ -40,6 +44,7 @@ log = logging.getLogger(__name__)
 
 WATERMARK_KEY = "awork_watermark"
 WINDOW_KEY = "awork_window"
+VISIBLE = "visible_entries"
 FIELD = "updatedOn"
 _COMPACT = "%Y%m%dT%H%M%SZ"
 
@@ -75,7 +80,7 @@ class Watermark:
     :param state: the state of the asset that it belongs to.
     :param name: of that asset.
     :param belongs_to: what it is true of; kept beside it.
-    :raises AworkConfigError: the state has a watermark of another workspace or destination.
+    :raises AworkConfigError: the state has a watermark of another workspace or destination, or of other entries.
     """
 
     def __init__(self, state: StateStore, *, name: str, belongs_to: Mapping[str, str | None]) -> None:
@@ -83,13 +88,16 @@ class Watermark:
         self._name = name
         self._belongs_to = dict(belongs_to)
         kept = self._kept()
-        for what, value in self._belongs_to.items() if kept else ():
-            if kept.get(what) != value:
-                raise AworkConfigError(
-                    f"asset {name!r} has the watermark of {what} {kept.get(what)!r}, but this run is for {value!r}, "
-                    f"where earlier changes are missing. Give this export an asset of its own, or delete the key "
-                    f"{WATERMARK_KEY!r} of the asset's state to start from the beginning"
-                )
+        for what, value in self._belongs_to.items():
+            if kept.get(what, value) == value:
+                continue
+            if what == VISIBLE:
+                raise AworkConfigError(_other_entries(name, then=kept[what], now=value))
+            raise AworkConfigError(
+                f"asset {name!r} has the watermark of {what} {kept[what]!r}, but this run is for {value!r}, "
+                f"where earlier changes are missing. Give this export an asset of its own, or delete the key "
+                f"{WATERMARK_KEY!r} of the asset's state to start from the beginning"
+            )
 
     @property
     def at(self) -> datetime | None:
@@ -110,6 +118,19 @@ class Watermark:
 
     def _kept(self) -> dict[str, Any]:
         return self._state.get(WATERMARK_KEY) or {}
+
+
+def _other_entries(asset: str, *, then: str | None, now: str | None) -> str:
+    problem = f"asset {asset!r} has the watermark of a key that sees {then!r} of the time entries, this one {now!r}. "
+    if then == "all":
+        return (
+            f"{problem}Changes of the others would be missed for good. Give the key's role write permission on project "
+            "time tracking, or use an administrator's API key; then the next run takes all since the watermark"
+        )
+    return (
+        f"{problem}Earlier changes of the others are missing. Delete the key {WATERMARK_KEY!r} of the asset's state to "
+        "start from the beginning"
+    )
 
 
 def begin_load(
@@ -136,9 +157,10 @@ def begin_load(
     :param window_start: with ``window_end`` or ``window_length``: an explicit window, which needs no watermark and
         moves none.
     :param timezone: IANA zone in which dates are midnight.
-    :raises AworkConfigError: there is nowhere to keep a watermark, or it is of something else.
+    :raises AworkConfigError: there is nowhere to keep a watermark, or it is of something else than this run.
     :raises AirflowSkipException: nothing can be new yet.
     """
+    from airflow_provider_awork.client.identity import visible_entries
     from airflow_provider_awork.extract.windows import Window
 
     if window_start or window_end:
@@ -152,6 +174,7 @@ def begin_load(
     belongs_to = {
         "destination": f"{destination.protocol}://{destination.path.rstrip('/')}",
         "workspace_id": hook.identity.workspace_id,
+        VISIBLE: visible_entries(hook.identity.to_dict()),
     }
     watermark = Watermark(asset_state, name=asset, belongs_to=belongs_to)
     fingerprint = {**belongs_to, "asset": asset, "initial_window_start": first}

@@ -28,7 +28,8 @@ from hypothesis import strategies as st
 from airflow_provider_awork import incremental
 from airflow_provider_awork.exceptions import AworkConfigError, AworkRequestError
 from airflow_provider_awork.incremental import IncrementalLoad
-from airflow_provider_awork.sandbox import Answer, Headers, RuleRequest, Sandbox, Store
+from airflow_provider_awork.sandbox import Answer, Fault, Headers, RuleRequest, Sandbox, Store
+from airflow_provider_awork.sandbox import Workspace as SandboxWorkspace
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 from airflow_provider_awork.version_compat import AirflowSkipException
 from tests.airflow_harness import DagResult, connection_in_environment, data_interval_timetable, run_dag
@@ -38,6 +39,7 @@ from tests.storage_emulators import S3Emulator
 
 ENTRIES = 120
 LOOKBACK = timedelta(minutes=5)
+OTHER_WORKSPACE = SandboxWorkspace(name="Zwei", id="99999999-3c1a-4a53-9d0b-2f6c3e1d7a90")
 
 with_state_stores = pytest.mark.skipif(
     "task_state_store" not in Context.__annotations__, reason="state stores came with Airflow 3.3"
@@ -52,12 +54,15 @@ class Workspace:
         self.folder = folder
         self.now = now
         self.during: Callable[[], object] | None = None
+        self.instead: Callable[[RuleRequest], Answer | None] = lambda _: None
         awork.faults.add(self._answer)
 
-    def _answer(self, request: RuleRequest, _: Store) -> Headers:
+    def _answer(self, request: RuleRequest, _: Store) -> Fault:
         if request.number is not None and self.during:
             self.during()
-        return Headers({"date": format_datetime(self.now, usegmt=True)})
+        date = {"date": format_datetime(self.now, usegmt=True)}
+        answer = self.instead(request)
+        return answer.with_headers(date) if answer else Headers(date)
 
     def pass_time(self, **of: float) -> None:
         self.now += timedelta(**of)
@@ -279,7 +284,7 @@ def test_a_failure_between_manifest_and_watermark(
     if retries:
         assert assert_success(result)["destination"].endswith(folder_name(start, end))
         assert result.task("load").try_number == 2
-        assert "An earlier try published the set" in result.logs
+        assert "The set is published already" in result.logs
         event = events_of("incremental")[f"time entries of {request.node.name}"]
         assert (event["destination"], event["rows"]) == (result.xcom("load")["destination"], 10)
     else:
@@ -360,6 +365,95 @@ def test_another_destination_needs_another_asset(
 
 
 @with_state_stores
+@pytest.mark.parametrize("lost", ["rights", "knowledge of rights"])
+def test_a_key_that_sees_less_than_the_watermark_is_refused(
+    workspace: Workspace, load: Callable[..., DagResult], lost: str
+) -> None:
+    assert_success(load())
+    folders, start = workspace.folders(), workspace.now - LOOKBACK
+    workspace.pass_time(hours=24)
+    workspace.create(at=workspace.now - timedelta(hours=1))
+    if lost == "rights":
+        workspace.awork.settings.missing_permissions = True
+    else:
+        workspace.instead = lambda request: Answer(403) if request.path == "/me/permissions" else None
+    result = load(retries=1)
+    assert (result.task("load").state, result.task("load").try_number) == ("failed", 1)
+    assert "Give the key's role write permission on project time tracking" in result.logs
+    assert workspace.folders() == folders
+    workspace.awork.settings.missing_permissions = False
+    workspace.instead = lambda _: None
+    workspace.pass_time(hours=24)
+    assert assert_success(load())["destination"].endswith(folder_name(start, workspace.now - LOOKBACK))
+    workspace.assert_delivered()
+
+
+@with_state_stores
+@pytest.mark.parametrize("now", ["an administrator's", "another person's"])
+def test_a_key_that_sees_other_entries_than_the_watermark_is_refused(
+    workspace: Workspace, load: Callable[..., DagResult], now: str
+) -> None:
+    workspace.awork.settings.missing_permissions = True
+    for _ in range(2):  # limited from the start is no more than a warning
+        assert "may not see other people's time entries" in load().logs
+        workspace.pass_time(hours=24)
+    folders = workspace.folders()
+    assert len(folders) == 2
+    assert len(workspace.delivered()) < ENTRIES
+    workspace.awork.settings.missing_permissions = now == "another person's"
+    if now == "another person's":
+        me = {"id": "other", "workspace": {"id": workspace.awork.settings.workspace.id}}
+        workspace.instead = lambda request: Answer(200, me) if request.path == "/me" else None
+    result = load(retries=1)
+    assert (result.task("load").state, result.task("load").try_number) == ("failed", 1)
+    assert "to start from the beginning" in result.logs
+    assert workspace.folders() == folders
+
+
+def test_a_key_that_sees_all_at_last_starts_from_the_beginning(workspace: Workspace) -> None:
+    workspace.awork.settings.missing_permissions = True
+    tasks = TaskInstances(workspace)
+    tasks.run(tasks.new())
+    workspace.awork.settings.missing_permissions = False
+    workspace.pass_time(hours=1)
+    tasks.renew_hook()
+    with pytest.raises(AworkConfigError, match="Delete the key 'awork_watermark'"):
+        tasks.run(tasks.new())
+    tasks.asset_state.clear()
+    assert tasks.run(tasks.new())["rows"] == ENTRIES
+    workspace.assert_delivered()
+
+
+def test_a_watermark_that_does_not_say_what_its_key_saw_is_taken_up(workspace: Workspace) -> None:
+    tasks = TaskInstances(workspace)
+    tasks.run(tasks.new())
+    del tasks.asset_state[incremental.WATERMARK_KEY][incremental.VISIBLE]
+    workspace.pass_time(hours=1)
+    workspace.edit(3, at=workspace.now - LOOKBACK * 2)
+    assert tasks.run(tasks.new())["rows"] == 1
+    assert tasks.asset_state[incremental.WATERMARK_KEY][incremental.VISIBLE] == "all"
+
+
+@with_state_stores
+def test_another_workspace_in_the_same_folder_is_noticed(workspace: Workspace, load: Callable[..., DagResult]) -> None:
+    assert_success(load())
+    before = workspace.delivered()
+    with (
+        Sandbox(entries=70, seed=4, workspace=OTHER_WORKSPACE) as awork,
+        connection_in_environment(awork.url, awork.token, conn_id="other"),
+    ):
+        other = Workspace(awork, workspace.folder, now=workspace.now)
+        parameters = {"awork_conn_id": "other", "outlets": [Asset("entries of the other workspace")]}
+        result = load(**parameters)
+        assert result.task("load").state == "failed"
+        assert "Give each export a destination of its own" in result.logs
+        assert workspace.delivered() == before
+        other.pass_time(hours=1)
+        assert assert_success(load(**parameters))["rows"] == 70
+        other.assert_delivered()
+
+
+@with_state_stores
 def test_the_clock_has_to_be_told(workspace: Workspace, load: Callable[..., DagResult]) -> None:
     workspace.awork.faults.clear()
     workspace.awork.faults.add(lambda *_: Headers({"date": None}))
@@ -387,7 +481,7 @@ def test_changes_in_s3(
     monkeypatch.setattr(IncrementalLoad, "finish", killed)
     result = load(destination=destination, retries=1)
     summary = assert_success(result)
-    assert "An earlier try published the set" in result.logs
+    assert "The set is published already" in result.logs
     assert summary["destination"] == f"{destination}/{folder_name(None, end)}"
     workspace.pass_time(hours=1)
     workspace.edit(3, at=workspace.now - LOOKBACK * 2)
@@ -409,6 +503,25 @@ def test_an_explicit_window_works_on_every_airflow(workspace: Workspace, load: C
     assert set(workspace.delivered()) == set(
         workspace.awork.store.ids(lambda entry: stamp(bounds[0]) <= entry["updatedOn"] < stamp(bounds[-1]))
     )
+
+
+def test_an_explicit_window_again_keeps_what_it_published(workspace: Workspace, load: Callable[..., DagResult]) -> None:
+    window = {"window_start": "2026-09-30", "window_end": "2026-10-01", "outlets": []}
+    for number in range(3):
+        workspace.edit(number, at=workspace.now - timedelta(hours=6))
+    first = assert_success(load(**window))
+    assert first["rows"] == 3
+    before = workspace.delivered()
+    workspace.edit(1)
+    assert assert_success(load(**window)) == first
+    assert workspace.delivered() == before
+    workspace.awork.settings.missing_permissions = True
+    result = load(**window)
+    assert result.task("load").state == "failed"
+    assert "remove that folder to export it again" in result.logs
+    assert workspace.delivered() == before
+    workspace.awork.settings.missing_permissions = False
+    assert assert_success(load(**window, compression="none"))["rows"] == 2
 
 
 def test_the_data_interval_as_explicit_window(workspace: Workspace) -> None:
@@ -478,10 +591,14 @@ class TaskInstances:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._hook = hook_for(workspace.awork)
+        self.renew_hook()
         self._asset = Asset("time_entries")
         self.asset_state = States()
         self._task_states: list[States] = []
+
+    def renew_hook(self) -> None:
+        """A task process of its own asks anew who it is."""
+        self._hook = hook_for(self._workspace.awork)
 
     @property
     def watermark(self) -> datetime | None:
@@ -635,6 +752,8 @@ def run(workspace: Workspace, tasks: TaskInstances, action: str, number: int) ->
         if action == "read fails":
             answer = Answer(400, {"code": "invalid-operation", "description": "no", "link": ""})
             fails_at = len(workspace.awork.requests) + 4 + number % 6
-            workspace.awork.faults.add(lambda *_: answer if len(workspace.awork.requests) == fails_at else None)
+            patched.setattr(
+                workspace, "instead", lambda _: answer if len(workspace.awork.requests) == fails_at else None
+            )
         with contextlib.suppress(AirflowSkipException, *FAILURES.get(action, ())):
             tasks.run(which)

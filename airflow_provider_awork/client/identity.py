@@ -63,6 +63,21 @@ class Identity:
         return {name: value for name, value in asdict(self).items() if name not in ("workspace_url", "permissions")}
 
 
+def visible_entries(source: Mapping[str, Any]) -> str:
+    """
+    Which time entries a key may list: where it says the same of two keys, none sees less than the other.
+
+    :param source: what :meth:`Identity.to_dict` gives, maybe kept in a manifest.
+
+    >>> visible_entries({"user_id": "5b0d1f5e", "sees_all_entries": False})
+    'only those of user 5b0d1f5e'
+    """
+    sees_all = source["sees_all_entries"]
+    if sees_all:
+        return "all"
+    return f"{'an unknown part, as' if sees_all is None else 'only those of'} user {source['user_id']}"
+
+
 class _Workspace(msgspec.Struct):
     id: str | None = None
     name: str | None = None

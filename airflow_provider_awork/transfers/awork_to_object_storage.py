@@ -50,7 +50,8 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
     :param incremental: ``updatedOn`` takes what changed since the run before, by the watermark of the one asset in
         ``outlets``, and writes it to ``<destination>/from=<watermark>_to=<watermark>/``. Readers upsert by id, the
         newest ``resourceVersion`` wins. Before Airflow 3.3 it needs ``window_start`` and ``window_end``; with them it
-        neither reads nor moves a watermark. It takes the whole workspace: no filters, no ``window_field``.
+        neither reads nor moves a watermark. It takes the whole workspace: no filters, no ``window_field``. A window
+        whose set is published already is not read again: entries that changed since have left it.
     :param lookback: how late awork may commit a change; a window ends so long before the start of the run.
     :param initial_window_start: where the first incremental run starts; None takes everything. (templated)
     :param project_id: only entries of this project (GUID). (templated)
@@ -119,8 +120,8 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
         if self.estimate:
             return self._estimate(window)
         export = self._time_entries(window, folder=load.folder if load else "")
-        # A window that was chosen is over: what an earlier try published of it is more than what is left of it now.
-        summary = self.published(context, export) if load and load.watermark else None
+        # The window is over: what was published of it earlier is more than what is left of it now.
+        summary = self.published(context, export) if load else None
         summary = summary or self.publish(context, export)
         if load:
             load.finish()

@@ -170,7 +170,9 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
         """
         What :meth:`publish` gives, if the set lies there whole already, in this format; else None.
 
-        For an earlier try of the same export, which failed after it.
+        For an export whose folder is named by its window, which an earlier try or run may have filled.
+
+        :raises AworkConfigError: a set of another workspace, list or key lies there.
         """
         from airflow_provider_awork.extract.manifest import verify_manifest
         from airflow_provider_awork.extract.writers import check_format
@@ -181,9 +183,15 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
         except (AworkPublishError, PermissionError) as error:  # publishing explains what is in the way
             self.log.debug("No earlier try has published this: %s", error)
             return None
+        there, here = (_origin(source) for source in (manifest["source"], self._source(export)))
+        if there != here:
+            raise AworkConfigError(
+                f"destination: {destination} holds a set of {there}, and this run is of {here}. Give each export a "
+                "destination of its own, or remove that folder to export it again"
+            )
         if (manifest["format"], manifest["compression"]) != check_format(self.file_format, self.compression):
             return None
-        self.log.info("An earlier try published the set: %s", destination)
+        self.log.info("The set is published already: %s", destination)
         return self._tell(context, export, destination, manifest)
 
     def _tell(
@@ -232,12 +240,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
             "window": export.window.to_dict() if export.window else None,
             "filterby": self.filterby,
             "watermark": reader.frontier and f"{reader.frontier}Z",
-            "source": {
-                "base_url": self.hook.config.base_url,
-                "list": export.list,
-                **export.source,
-                **self.hook.identity.to_dict(),
-            },
+            "source": self._source(export),
             "columns": columns_of(export.model, file_format),
             "unknown_fields": unknown_fields,
             "run": {
@@ -246,6 +249,14 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
                 "requests": self.hook.client.session.requests_sent,
                 "rereads": reader.rereads,
             },
+        }
+
+    def _source(self, export: Export) -> dict[str, Any]:
+        return {
+            "base_url": self.hook.config.base_url,
+            "list": export.list,
+            **export.source,
+            **self.hook.identity.to_dict(),
         }
 
     def destination_path(self, folder: str = "") -> ObjectStoragePath:
@@ -280,6 +291,14 @@ def summary_of(manifest: dict[str, Any], destination: str) -> dict[str, Any]:
         **{key: manifest[key] for key in ("rows", "bytes", "window", "watermark")},
         **{key: manifest["run"][key] for key in ("requests", "seconds")},
     }
+
+
+def _origin(source: Mapping[str, Any]) -> str:
+    """What two sets of one window must have in common to be the same; from a manifest's ``source``."""
+    from airflow_provider_awork.client.identity import visible_entries
+
+    key = f"a key that sees {visible_entries(source)!r} of the time entries"
+    return f"{source['list']} of workspace {source['workspace_id']}, by {key}"
 
 
 def _owner(context: Context) -> Owner:
