@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from airflow_provider_awork.triggers.watermark import Watermark
 from airflow_provider_awork.version_compat import asset_state_stores, in_thread
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger
-
-    from airflow_provider_awork.version_compat import StateStore
 
 
 class WatermarkMemory:
@@ -27,16 +26,15 @@ class WatermarkMemory:
 
     async def load(self) -> Watermark | None:
         """The watermark that was saved last; None if there is none."""
-        stored = [value for store in self._stores if (value := await self._get(store))]
-        return max(map(Watermark.from_json, stored), key=lambda watermark: watermark.at, default=None)
+        return await in_thread(self._load)
 
     async def save(self, watermark: Watermark) -> None:
-        value = watermark.to_json()
+        await in_thread(partial(self._save, watermark))
+
+    def _load(self) -> Watermark | None:
+        stored = [value for store in self._stores if (value := store.get(self._key))]
+        return max(map(Watermark.from_json, stored), key=lambda watermark: watermark.at, default=None)
+
+    def _save(self, watermark: Watermark) -> None:
         for store in self._stores:
-            await self._set(store, value)
-
-    async def _get(self, store: StateStore) -> Any:
-        return await in_thread(lambda: store.get(self._key))
-
-    async def _set(self, store: StateStore, value: dict[str, Any]) -> None:
-        await in_thread(lambda: store.set(self._key, value))
+            store.set(self._key, watermark.to_json())

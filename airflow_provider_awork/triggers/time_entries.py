@@ -173,7 +173,8 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
     and once an hour, it proves that awork reads datetime literals in the assumed zone. Errors are logged and waited
     out, with pauses that grow to ten minutes; they never end it. Those that waiting does not mend, such as a wrong key
     or ``literal_timezone``, are logged as errors at each poll; all changes since the start are told once the connection
-    is mended.
+    is mended. If awork does not answer at the start, that is when it was by the triggerer's clock, less ``lookback``:
+    changes of those seconds are told, too.
 
     An event is a small dict: ``event_id``, ``since`` and ``watermark`` (``updatedOn`` of the newest change told before
     and now), ``changed`` and ``created`` (numbers of entries), ``filterby``, ``project_id``, ``awork_task_id``. DAGs
@@ -257,6 +258,8 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[Snapshot, None]:
         """Poll for ever: what was changed since the newest change that the poll before knew, and the lookback."""
         watcher = cls(**kwargs)
+        # By a clock that may differ from awork's, so only for want of an answer.
+        start = instant_text(datetime.now(UTC) - watcher._lookback)
         newest: str | None = None
         errors = 0
         async with Poller(watcher.awork_conn_id) as poller:
@@ -265,12 +268,11 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
                 try:
                     if newest is None:
                         newest = await poller.ask(watcher._read_newest)
+                        if errors:  # there may have been changes since the start
+                            newest = min(newest, start)
                         await poller.ask(_check)
                     else:
-                        since = floor(newest, watcher._lookback)
-                        changes = await poller.ask(partial(watcher._read_changes, since))
-                        snapshot = Snapshot(since=since, changes=changes, newest=newest)
-                        newest = max(newest, newest_of(changes))
+                        snapshot, newest = await poller.ask(partial(watcher._read_snapshot, newest))
                     errors = 0
                 except Exception as error:  # noqa: BLE001 - nothing ends a watcher
                     errors += 1
@@ -289,29 +291,31 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
 
         An event is saved with the watermark before it is told, and again without it once Airflow has surely kept it.
         """
-        memory = WatermarkMemory(self, f"awork_time_entries_{_digest(self._what())}")
-        saved = watermark = None
+        watched = {**self._what(), "awork_conn_id": self.awork_conn_id}
+        memory = WatermarkMemory(self, f"awork_time_entries_{_digest(watched)}")
+        start = watermark = None
         told: dict[str, float] = {}
         errors = 0
         async with Poller(self.awork_conn_id) as poller:
             async for snapshot in shared_stream:
+                start = start or Watermark(at=self._initial_watermark() or snapshot.newest)
                 try:
-                    if watermark is None:
-                        saved = watermark = await memory.load()
-                    watermark = await self._advanced(watermark, snapshot, poller, kept=_kept(told))
-                    if watermark is not saved:
-                        await memory.save(watermark)
-                        saved = watermark
+                    watermark = watermark or await memory.load()
+                    advanced = await self._advanced(watermark or start, snapshot, poller, kept=_kept(told))
+                    if advanced is not watermark:
+                        await memory.save(advanced)
+                        watermark = advanced
                 except Exception as error:  # noqa: BLE001 - nothing ends a watcher
                     errors += 1
-                    watermark = saved
                     self._say(errors, error)
                     await asyncio.sleep(wait_after(errors, interval=self.poke_interval))
                     continue
                 errors = 0
+                events = {event["event_id"]: event for event in watermark.events}
+                told = {event_id: at for event_id, at in told.items() if event_id in events}
                 # One at a time: Airflow starts a run with the asset's events up to the one that asked for it, and those
                 # that come before it has started wait for the next event.
-                event = next((event for event in watermark.events if event["event_id"] not in told), None)
+                event = next((event for event_id, event in events.items() if event_id not in told), None)
                 spacing = min(self.poke_interval, EVENT_SPACING)
                 if event and time.monotonic() - max(told.values(), default=-spacing) >= spacing:
                     self.log.info("%d time entries changed: %s", event["changed"], event)
@@ -326,17 +330,16 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
                 yield event
 
     async def _advanced(
-        self, watermark: Watermark | None, snapshot: Snapshot, poller: Poller, *, kept: Collection[str]
+        self, watermark: Watermark, snapshot: Snapshot, poller: Poller, *, kept: Collection[str]
     ) -> Watermark:
         """The watermark after a poll; what the poll did not read for this watcher is read by a request of its own."""
-        if watermark is None:
-            watermark = Watermark(at=self._initial_watermark() or snapshot.newest)
         since = watermark.floor(self._lookback)
         changes = snapshot.changes
         if since < snapshot.since:
             self.log.info("Catching up from %s", since or "the first entry")
             changes = await poller.ask(partial(self._read_changes, since))
-        return watermark.without_events(kept).advanced(changes, lookback=self._lookback, what=self._what())
+        watermark = watermark.without_events(kept)
+        return await asyncio.to_thread(watermark.advanced, changes, lookback=self._lookback, what=self._what())
 
     def _what(self) -> dict[str, str | None]:
         return {
@@ -369,6 +372,12 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
 
         changes = read_newest_change(hook.client, self._path(), filterby=self.filterby)
         return newest_of(changes) or (instant_text(datetime.now(UTC)) if changes else "")
+
+    def _read_snapshot(self, newest: str, hook: AworkHook) -> tuple[Snapshot, str]:
+        """What was changed, and the newest change that is known now."""
+        since = floor(newest, self._lookback)
+        changes = self._read_changes(since, hook)
+        return Snapshot(since=since, changes=changes, newest=newest), max(newest, newest_of(changes))
 
     def _read_changes(self, since: str, hook: AworkHook) -> list[Change]:
         from airflow_provider_awork.client.changes import read_changes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, closing
 from datetime import UTC, datetime, timedelta
@@ -19,9 +20,11 @@ from airflow_provider_awork.client.paging import instant_key
 from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.sandbox import Sandbox
-from airflow_provider_awork.sandbox.faults import Answer
+from airflow_provider_awork.sandbox.faults import Answer, RuleRequest
+from airflow_provider_awork.sandbox.store import Store
 from airflow_provider_awork.triggers import time_entries
 from airflow_provider_awork.triggers.time_entries import AworkTimeEntriesEventTrigger
+from airflow_provider_awork.triggers.watermark import Watermark, newest_of
 from airflow_provider_awork.version_compat import asset_state_stores
 from tests.airflow_harness import connection_in_environment, prepare_airflow, run_dag
 from tests.triggers.running import cancelled, nothing_is_held, payloads, restored, supervisor
@@ -223,15 +226,24 @@ def test_a_host_that_is_down_and_a_connection_that_is_missing_do_not_end_it(awor
         with connection_in_environment(awork.url, "wrong", conn_id="later"):
             while not awork.requests:
                 await asyncio.sleep(0.01)
+            awork.store.edit(awork.store.ids()[0], note="before awork has answered once")
         with connection_in_environment(awork.url, awork.token, conn_id="later"):
-            while not any(request.status == 200 for request in awork.requests):
-                await asyncio.sleep(0.01)
-            await polls(awork, 2)
-            awork.store.edit(awork.store.ids()[0], note="x")
             return await watching
 
-    (event,) = asyncio.run(go_on())
+    (event,) = asyncio.run(asyncio.wait_for(go_on(), 60))
     assert event["changed"] == 1
+
+
+def test_what_grows_with_the_changes_is_not_done_on_the_event_loop(awork: Sandbox) -> None:
+    called = set()
+    sys.setprofile(lambda frame, _, __: called.add(frame.f_code.co_qualname))
+    try:
+        events_after(awork, lambda: awork.store.edit(awork.store.ids()[0], note="x"))
+    finally:
+        sys.setprofile(None)
+    growing = (read_changes, newest_of, Watermark.advanced, Watermark.to_json, Watermark.from_json)
+    assert AworkTimeEntriesEventTrigger.filter_shared_stream.__qualname__ in called
+    assert not called & {function.__qualname__ for function in growing}
 
 
 def test_it_is_the_same_after_a_journey_through_the_database() -> None:
@@ -355,34 +367,93 @@ def test_events_of_before_a_crash_come_one_a_poll(awork: Sandbox) -> None:
     assert requests_between > 0
 
 
+def failing(monkeypatch: pytest.MonkeyPatch, trigger: AworkTimeEntriesEventTrigger, method: str) -> list[Exception]:
+    """A list: calls of the store's method raise what is put into it, one after another."""
+    errors: list[Exception] = []
+    (store,) = asset_state_stores(trigger)
+    call = getattr(type(store), method)
+
+    def call_or_fail(*args: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return call(*args)
+
+    monkeypatch.setattr(type(store), method, call_or_fail)
+    return errors
+
+
+AWAY = [RuntimeError("the database is away")] * 2
+
+
 @needs_asset_store
 def test_a_store_that_fails_delays_the_event_but_does_not_lose_it(
     awork: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asset = watched_asset("unsaved")
-    failures = 0
 
     async def go_on() -> list[Any]:
         trigger = with_store(watcher(), asset)
-        (store,) = asset_state_stores(trigger)
-        save = type(store).set
-
-        def failing(self: Any, key: str, value: Any) -> None:
-            nonlocal failures
-            if value["events"] and failures < 2:
-                failures += 1
-                raise RuntimeError("the database is away")
-            save(self, key, value)
-
-        monkeypatch.setattr(type(store), "set", failing)
+        errors = failing(monkeypatch, trigger, "set")
         watching = asyncio.create_task(payloads(trigger.run()))
         await polls(awork, 3)
+        errors += AWAY
         awork.store.edit(awork.store.ids()[0], note="x")
-        return await watching
+        told = await watching
+        assert not errors
+        return told
 
     with supervisor():
         (event,) = asyncio.run(go_on())
-    assert (event["changed"], failures) == (1, 2)
+    assert event["changed"] == 1
+
+
+@needs_asset_store
+@pytest.mark.parametrize("method", ["get", "set"])
+def test_a_store_that_fails_at_the_start_loses_no_change_either(
+    awork: Sandbox, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    asset = watched_asset(f"unstarted_{method}")
+    newest = max(entry["updatedOn"] for entry in awork.store.entries())
+    edits = iter(awork.store.ids()[:1])
+
+    def edit_before_the_first_poll(request: RuleRequest, store: Store) -> None:
+        if request.query.get("pageSize") == "1000":
+            for entry_id in edits:
+                store.edit(entry_id, note="x")
+
+    awork.faults.add(edit_before_the_first_poll)
+    with supervisor():
+        trigger = with_store(watcher(), asset)
+        errors = failing(monkeypatch, trigger, method)
+        errors += AWAY
+        (event,) = asyncio.run(asyncio.wait_for(payloads(trigger.run()), 60))
+    assert not errors
+    assert (event["changed"], event["since"]) == (1, newest)
+
+
+@needs_asset_store
+def test_watchers_of_two_workspaces_keep_their_own_watermarks(awork: Sandbox) -> None:
+    asset = watched_asset("two_workspaces")
+
+    def stamped(sandbox: Sandbox, hours: int) -> dict[str, Any]:
+        instant = datetime.now(UTC) + timedelta(hours=hours)
+        return sandbox.make_entry(updatedOn=f"{instant:%Y-%m-%dT%H:%M:%SZ}")
+
+    async def watch_in_turn(other: Sandbox) -> list[Any]:
+        watching = asyncio.create_task(payloads(with_store(watcher(awork_conn_id="other"), asset).run()))
+        await polls(other, 3)
+        await cancelled(watching)
+        other.store.add(stamped(other, 0), stamped(other, 2))
+        watching = asyncio.create_task(payloads(with_store(watcher(), asset).run()))
+        await polls(awork, 3)
+        awork.store.add(stamped(awork, 1))
+        return await watching + await payloads(with_store(watcher(awork_conn_id="other"), asset).run())
+
+    with Sandbox(entries=10, seed=6) as other, connection_in_environment(other.url, other.token, conn_id="other"):
+        newest = max(entry["updatedOn"] for entry in other.store.entries())
+        with supervisor():
+            mine, others = asyncio.run(watch_in_turn(other))
+    assert (mine["changed"], others["changed"], others["since"]) == (1, 2, newest)
 
 
 @needs_shared_streams
