@@ -8,8 +8,10 @@ its entries are read again first.
 
 An entry whose timer runs or is paused is not marked as billed: its time is not known yet, and would never be invoiced.
 
-awork has no conditional writes, so a race remains: what somebody changes between the reading of a chunk and awork's
-handling of it, usually well under a second, is not noticed.
+awork has no conditional writes, so a race remains: what somebody changes between the last look at a chunk and awork's
+handling of it, usually well under a second, is not noticed. A chunk whose reading took longer (plain ids, entries far
+apart) is looked at once more, by what was updated meanwhile; where awork does not filter on ``updatedOn`` the log
+says so, and the race is as long as the reading.
 """
 
 from __future__ import annotations

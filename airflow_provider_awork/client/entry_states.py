@@ -4,10 +4,15 @@ What time entries are like right now, for changes that must not rest on an older
 awork has no way to ask for many ids at once. So entries whose ``createdOn`` is known, which never changes, are read in
 pages over its range; those that no page brought, and those without a known ``createdOn``, one by one. A range is
 left as soon as the pages to come are more than the entries that are missing.
+
+That takes its time for many entries one by one, or in a wide range. So if it did, what was updated meanwhile, of all
+entries, is read once more: one request as a rule.
 """
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,12 +29,18 @@ from airflow_provider_awork.client.paging import PAGE_SIZE, instant_key
 from airflow_provider_awork.client.session import Answer, decode_body
 from airflow_provider_awork.client.time_entries import AworkClient
 from airflow_provider_awork.exceptions import (
+    AworkAssumptionError,
     AworkConfigError,
     AworkNotFoundError,
     AworkPagingError,
     AworkPermissionError,
     AworkTransportError,
 )
+
+log = logging.getLogger(__name__)
+
+STALE_AFTER = 1.0  # seconds of reading
+CLOCK_MARGIN = timedelta(seconds=10)  # awork's clock is told in whole seconds, and its servers may differ a little
 
 
 class EntryKey(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -139,12 +150,13 @@ class States:
 
 def read_states(client: AworkClient, keys: Collection[EntryKey]) -> States:
     """
-    Read entries as they are now.
+    Read entries as they are now: none is as it was more than about a second ago, if ``updatedOn`` can be filtered on.
 
     :param client: of their workspace.
     :param keys: which ones, ids in lower case; in order of ``createdOn`` their range is the smallest.
     :raises AworkPagingError: the range cannot be read exactly.
     """
+    started = time.monotonic()
     found = _read_range(client, keys)
     refused = set()
     for entry_id, state in _read_each(client, [key.id for key in keys if key.id not in found]):
@@ -152,6 +164,8 @@ def read_states(client: AworkClient, keys: Collection[EntryKey]) -> States:
             refused.add(entry_id)
         elif isinstance(state, EntryState):
             found[entry_id] = state
+    if found and time.monotonic() - started > STALE_AFTER:
+        found |= _updated_since(client, started, found.keys())
     return States(found=found, refused=refused)
 
 
@@ -162,12 +176,33 @@ def _read_range(client: AworkClient, keys: Iterable[EntryKey]) -> dict[str, Entr
         return found
     reader = client.read_list(TIME_ENTRIES, filterby=_created_between(client, sorted(seconds.values())))
     for rows in reader:
-        states = (_decoded(row) for row in rows)
-        found |= {entry_id: state for state in states if (entry_id := state.id.lower()) in seconds}
+        found |= _those_of(rows, seconds.keys())
         missing = len(seconds) - len(found)
         if not missing or (reader.expected or 0) - reader.rows > missing * PAGE_SIZE:
             break
     return found
+
+
+def _updated_since(client: AworkClient, started: float, ids: Collection[str]) -> dict[str, EntryState]:
+    """Those of the entries that were updated since an instant of the monotonic clock, as they are now."""
+    try:
+        client.check_literals(field="updatedOn")
+        now = client.server_time()
+    except (AworkAssumptionError, AworkPagingError) as error:
+        seconds = time.monotonic() - started
+        log.warning("What changed in the %.0f s in which the entries were read may go unnoticed: %s", seconds, error)
+        return {}
+    since = now - timedelta(seconds=time.monotonic() - started) - CLOCK_MARGIN
+    literal = datetime_literal(since, zone=client.config.extras.literal_timezone)
+    found: dict[str, EntryState] = {}
+    for rows in client.read_list(TIME_ENTRIES, filterby=f"updatedOn ge {literal}"):
+        found |= _those_of(rows, ids)
+    return found
+
+
+def _those_of(rows: Iterable[msgspec.Raw], ids: Collection[str]) -> dict[str, EntryState]:
+    states = (_decoded(row) for row in rows)
+    return {entry_id: state for state in states if (entry_id := state.id.lower()) in ids}
 
 
 def _created_between(client: AworkClient, seconds: list[str]) -> str:

@@ -194,9 +194,11 @@ class AworkBatchTimeEntriesOperator(AworkStoppableOperator):
       billed, and reported: their time is not known yet. Leave them out of the export with ``duration gt 0``.
 
     So a run that was killed half way is simply run again: it finishes the rest and reports the whole. If an answer of
-    awork is lost, the chunk is read again before anything else is sent. Whoever changes an entry between the reading of
-    its chunk and the change (awork has no conditional writes), usually well under a second, is not noticed. Set
-    ``max_active_tis_per_dag=1``, so that no two runs mark the same entries at the same time.
+    awork is lost, the chunk is read again before anything else is sent. Whoever changes an entry between the last look
+    at its chunk and the change (awork has no conditional writes), usually well under a second, is not noticed; if
+    awork does not filter on ``updatedOn``, that is the whole reading of a chunk, seconds for plain ids and for entries
+    far apart, and the log says so. Set ``max_active_tis_per_dag=1``, so that no two runs mark the same entries at the
+    same time.
 
     Source: https://developers.awork.com/apiv1/time-entries/post-time-entries-batch-by-operation
 

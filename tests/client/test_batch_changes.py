@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_awork.client import batch_changes
+from airflow_provider_awork.client import batch_changes, entry_states
 from airflow_provider_awork.client.batch_changes import BatchChange, BatchReport
 from airflow_provider_awork.client.entry_states import EntryKey, entry_keys
 from airflow_provider_awork.exceptions import (
@@ -36,6 +36,7 @@ Entry = dict[str, Any]
 @pytest.fixture
 def awork(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     monkeypatch.setattr(batch_changes, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(entry_states, "STALE_AFTER", 3600.0)
     with Sandbox(entries=150, seed=11) as sandbox:
         yield sandbox
 
@@ -193,6 +194,53 @@ def test_a_thousand_entries_share_a_request(awork: Sandbox) -> None:
     assert [request.path for request in awork.requests] == [
         "/me", "/me/permissions", "/timeentries", "/timeentries/batch/setIsBilled",
     ]  # fmt: skip
+
+
+def during_the_reading(awork: Sandbox, do: Callable[[Store], object]) -> None:
+    """Do something once the first two of the entries were read."""
+    read: list[RuleRequest] = []
+
+    def rule(request: RuleRequest, store: Store) -> None:
+        if request.method == "GET" and request.path.startswith("/timeentries"):
+            read.append(request)
+            if len(read) == 3:
+                do(store)
+
+    awork.faults.add(rule)
+
+
+@pytest.mark.parametrize("extras", [{}, {"literal_timezone": "America/New_York"}, {"anchor_on_created_on": False}])
+@pytest.mark.parametrize("known", [[], ["resourceVersion"], ["createdOn", "updatedOn"]])
+def test_what_changes_during_a_long_reading_is_noticed(
+    awork: Sandbox, monkeypatch: pytest.MonkeyPatch, known: list[str], extras: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(entry_states, "STALE_AFTER", 0.0)
+    monkeypatch.setattr(entry_states, "PAGE_SIZE", 1)
+    awork.settings.max_page_size = 10
+    awork.settings.literal_timezone = extras.get("literal_timezone", "UTC")
+    entries = unbilled(awork, 12)
+    edited, running = entries[0], entries[1]
+    timer = {"startTimeUtc": "08:00:00", "endTimeUtc": None, "endDateUtc": None, "duration": 0}
+
+    def meanwhile(store: Store) -> None:
+        store.edit(edited["id"], duration=36_000)
+        store.edit(running["id"], **timer)
+
+    during_the_reading(awork, meanwhile)
+    keys = entry_keys([{"id": entry["id"], **{name: entry[name] for name in known}} for entry in entries])
+    report = run(awork, keys, extras={"max_concurrent_requests": 1, **extras})
+    noticed = {"timer runs": [running["id"]], **({"changed since the export": [edited["id"]]} if known else {})}
+    assert report.failed == noticed
+    assert report.changed == 12 - len(noticed)
+
+
+def test_where_updates_cannot_be_asked_for_the_log_says_so(
+    awork: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(entry_states, "STALE_AFTER", 0.0)
+    awork.settings.unfilterable = {"updatedOn"}
+    assert run(awork, entry_keys(ids(unbilled(awork, 3)))).changed == 3
+    assert "in which the entries were read may go unnoticed" in caplog.text
 
 
 def test_few_entries_among_many_are_read_one_by_one(awork: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -517,6 +565,7 @@ def shared() -> Iterator[Sandbox]:
     faults=st.lists(st.sampled_from(POST_FAULTS), max_size=8),
     chunk_size=st.integers(1, 12),
     plain=st.booleans(),
+    stale_after=st.sampled_from([0.0, 3600.0]),
 )
 def test_whatever_happens_each_entry_is_changed_once_or_told(
     shared: Sandbox,
@@ -525,8 +574,10 @@ def test_whatever_happens_each_entry_is_changed_once_or_told(
     faults: list[Fault],
     chunk_size: int,
     plain: bool,
+    stale_after: float,
 ) -> None:
     monkeypatch.setattr(batch_changes, "FIRST_WAIT", 0.0)
+    monkeypatch.setattr(entry_states, "STALE_AFTER", stale_after)
     store, before = shared.store, shared.store.entries()
     entries = unbilled(shared, len(fates))
     keys = entry_keys(ids(entries)) if plain else keys_of(entries)
