@@ -31,7 +31,7 @@ class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         3000) to all clients of a workspace together (https://developers.awork.com/rate-limits); the default
         leaves some to other integrations. Divide it by the number of tasks that run side by side.
     :param verify: check TLS certificates: true, false, or the path of a CA bundle.
-    :param proxies: proxy URL by scheme, as ``requests`` takes it.
+    :param proxies: proxy URL by scheme, as ``requests`` takes it; never part of ``repr``.
     :param order_by_id: order by ``createdOn,id``. False orders by ``createdOn`` alone, for a server that refuses a
         second term; entries with the identical ``createdOn`` may then not cross a page.
     :param anchor_on_created_on: page by filtering on ``createdOn``. False pages by offset alone, for a server
@@ -55,6 +55,11 @@ class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     literal_timezone: str = "UTC"
     accept_short_pages: bool = False
     token_variable: str | None = None
+
+    def __repr__(self) -> str:
+        """Without proxies, whose URLs may hold passwords."""
+        shown = (f"{name}={value!r}" for name, value in msgspec.structs.asdict(self).items() if name != "proxies")
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 class AworkConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,7 +163,8 @@ def check_extras(raw: Mapping[str, Any]) -> ConnectionExtras:
         raise AworkConfigError(f"extra 'literal_timezone': {extras.literal_timezone!r} is not an IANA time zone")
     if extras.token_variable and not extras.token_variable.lower().endswith("_token"):
         raise AworkConfigError(
-            f"extra 'token_variable': {extras.token_variable!r} does not end in _token, so Airflow would show its value"
+            "extra 'token_variable': its value does not end in _token, so Airflow would show what the Variable of that "
+            "name holds. Pass the Variable's name, not a token."
         )
     return extras
 

@@ -74,6 +74,7 @@ def test_extras_come_as_json_or_as_text(extras: dict[str, Any], name: str, value
         ({"extras": {"proxies": {"https": 1}}}, "proxies"),
         ({"extras": {"literal_timezone": "Berlin"}}, "literal_timezone"),
         ({"extras": {"page_size": 100}}, "page_size"),
+        ({"extras": {"token_variable": "secret-key"}}, "token_variable.* does not end in _token"),
     ],
 )
 def test_a_wrong_value_names_its_field_and_is_not_tried_again(parts: dict[str, Any], field: str) -> None:
@@ -82,6 +83,12 @@ def test_a_wrong_value_names_its_field_and_is_not_tried_again(parts: dict[str, A
     assert isinstance(caught.value, AirflowFailException)
     assert "secret-key" not in str(caught.value)
     assert "pass@" not in str(caught.value)
+
+
+def test_proxies_are_not_shown() -> None:
+    extras = build_config(token="key", extras={"proxies": {"https": "http://user:pass@proxy"}, "verify": False}).extras
+    assert "verify=False" in repr(extras)
+    assert "pass" not in f"{extras!r} {extras}"
 
 
 def test_the_connection_form_offers_exactly_these_extras_with_these_defaults() -> None:
