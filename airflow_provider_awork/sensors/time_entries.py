@@ -39,10 +39,11 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
     """
     Wait until the number of matching time entries is within bounds; the XCom is that number.
 
-    Each poke is one request of one row, in all of Airflow's modes: poke, reschedule and deferrable. Errors that may
-    pass (no connection, 5xx, 429) are waited out, at first for an interval, then twice as long from one to the next.
-    In reschedule mode that is done without giving the slot back. Errors that asking again cannot mend (bad key, bad
-    filter) fail the task at once.
+    Each poke is one request of one row, in all of Airflow's modes: poke, reschedule and deferrable. For a window on
+    ``createdOn`` or ``updatedOn`` each process sends two more, again after an hour, to prove how awork reads instants;
+    in reschedule mode each poke is a process. Errors that may pass (no connection, 5xx, 429) are waited out, at first
+    for an interval, then twice as long from one to the next. In reschedule mode that is done without giving the slot
+    back. Errors that asking again cannot mend (bad key, bad filter) fail the task at once.
 
     The key must see everybody's entries, see the connection's documentation: a key that sees its own alone finds no
     running timers of others.
@@ -146,8 +147,14 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
         return AworkHook(self.awork_conn_id, single_try=True)
 
     def execute(self, context: Context) -> Any:
-        self._started = time.monotonic()
-        return super().execute(context)
+        # As Airflow counts: in reschedule mode the processes of a wait share one timeout.
+        first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
+        earlier = datetime.now(UTC) - first if first else timedelta(0)
+        self._started = time.monotonic() - earlier.total_seconds()
+        try:
+            return super().execute(context)
+        except AirflowTaskTimeout as error:  # Airflow skips for it during a poke, but not between two
+            raise self._skipping(error) from None
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once, and again after errors that may pass. In deferrable mode the trigger does so instead."""
@@ -225,7 +232,7 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
 
     @property
     def _elapsed(self) -> float:
-        """Seconds since this process took the try up."""
+        """Seconds of ``timeout`` that are over."""
         return 0.0 if self._started is None else time.monotonic() - self._started
 
     @property
@@ -240,6 +247,7 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
 
         :raises AirflowSensorTimeout: ``timeout`` is over.
         :raises AirflowTaskTimeout: ``execution_timeout`` is over.
+        :raises AirflowSkipException: it is over, and that shall skip the task.
         :raises AworkPollError: awork could not be asked, or the trigger says something that is not understood.
         :raises AworkPollRefusedError: awork refuses the request.
         """
@@ -250,10 +258,14 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
         if event and status == "error":
             raise (AworkPollRefusedError if event.get("permanent") else AworkPollError)(event.get("message"))
         if status == "timeout" and self._time_limit < self.timeout:
-            raise AirflowTaskTimeout(f"Time-out after execution_timeout={self.execution_timeout}")
+            raise self._skipping(AirflowTaskTimeout(f"Time-out after execution_timeout={self.execution_timeout}"))
         if status == "timeout":
             raise AirflowSensorTimeout(f"Sensor has timed out: no count that was waited for within {self.timeout} s")
         raise AworkPollError(f"The trigger's event is not understood: {event!r}")
+
+    def _skipping(self, error: AirflowTaskTimeout) -> BaseException:
+        """The error, or the one that skips the task where errors shall do that."""
+        return AirflowSkipException(f"Skipping: {error}") if self.soft_fail or self.never_fail else error
 
 
 def _narrowed(condition: str, parameters: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from airflow_provider_awork.get_provider_info import get_provider_info
 from airflow_provider_awork.links.awork import APP_URL, AworkLink
 from airflow_provider_awork.operators.time_entries import AworkTimeEntriesOperator
 from airflow_provider_awork.sandbox import Sandbox
+from airflow_provider_awork.sensors.time_entries import AworkTimeEntriesSensor
 from tests.airflow_harness import DagResult, connection_in_environment, run_dag
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
@@ -68,6 +69,12 @@ def test_a_failed_task_has_its_link_too(awork: Sandbox, workspace_url: str) -> N
     assert links_of(dag, result, "bad_filter") == {"awork": workspace_url}
     assert links_of(dag, result, "bad_parameter") == {"awork": APP_URL}
     assert links_of(dag, result, "no_connection") == {"awork": APP_URL}
+
+
+def test_a_task_that_does_not_ask_who_it_is_links_to_aworks_app(awork: Sandbox) -> None:
+    with DAG("link_sensor", schedule=None, start_date=START) as dag:
+        AworkTimeEntriesSensor(task_id="wait")
+    assert links_of(dag, run_dag(dag), "wait") == {"awork": APP_URL}
 
 
 def test_mapped_tasks_have_a_link_each(awork: Sandbox, workspace_url: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from airflow.sdk import DAG, Context
 from airflow_provider_awork.client.filters import field
 from airflow_provider_awork.exceptions import AworkPollError
 from airflow_provider_awork.sandbox import Sandbox
-from airflow_provider_awork.sandbox.faults import Answer, Rule, RuleRequest, every, first
+from airflow_provider_awork.sandbox.faults import Answer, Fault, Rule, RuleRequest, every, first
 from airflow_provider_awork.sandbox.store import Store
 from airflow_provider_awork.sensors.time_entries import AworkTimeEntriesSensor
 from tests.airflow_harness import DagResult, connection_in_environment, data_interval_timetable, run_dag
@@ -89,6 +90,23 @@ def test_waits_with_one_request_for_each_poke(awork: Sandbox, mode: dict[str, An
     assert outcome(result) == ("success", 1)
     assert result.xcom("wait") == 0
     assert len(awork.requests) == 3
+
+
+def test_a_window_of_instants_is_proven_by_each_process(awork: Sandbox, mode: dict[str, Any]) -> None:
+    def is_poke(query: Mapping[str, str]) -> bool:
+        return "isBilled" in query.get("filterby", "")
+
+    def rule(request: RuleRequest, store: Store) -> None:
+        if is_poke(request.query) and sum(is_poke(earlier.query) for earlier in awork.requests) >= 3:
+            set_all_billed(store)
+
+    awork.faults.add(rule)
+    window = {"window_field": "createdOn", "window_start": "2020-01-01", "window_end": "2100-01-01"}
+    result = run(mode, "sensor_instants", filterby=UNBILLED, min_count=0, max_count=0, **window)
+    assert outcome(result) == ("success", 1)
+    processes = {"poke": 1, "reschedule": 3, "deferrable": 2}["deferrable" if mode["deferrable"] else mode["mode"]]
+    assert [sum(is_poke(each.query) is poke for each in awork.requests) for poke in (True, False)] == [3, 2 * processes]
+    assert {each.query["pageSize"] for each in awork.requests} == {"1"}
 
 
 def test_bounds_may_be_templates(awork: Sandbox, mode: dict[str, Any]) -> None:
@@ -169,14 +187,24 @@ def test_a_key_that_is_replaced_while_it_waits(awork: Sandbox, mode: dict[str, A
     assert (outcome(result), len(awork.requests)) == (("success", 1), 3)
 
 
-@pytest.mark.parametrize("cause", ["timeout", "permanent", "transient"])
+@pytest.mark.parametrize("cause", ["timeout", "execution_timeout", "permanent", "transient"])
 def test_soft_fail_skips(awork: Sandbox, mode: dict[str, Any], cause: str) -> None:
     if cause == "transient":
         awork.faults.add(every(1, Answer(500)))
     if cause == "permanent":
         awork.faults.add(lambda request, _: Answer(401) if request.number == 2 else None)
-    limits = {"timeout": 0.3} if cause == "timeout" else {}
+    limits: dict[str, Any] = {"timeout": 0.3} if cause == "timeout" else {}
+    if cause == "execution_timeout":
+        # In poke mode it strikes between two pokes, in reschedule mode, where no process waits there, during one.
+        limits = {"execution_timeout": timedelta(seconds=0.5), "poke_interval": 30 if mode["mode"] == "poke" else 0.1}
+        awork.settings.latency = 1 if mode["mode"] == "reschedule" else 0
     result = run(mode, "sensor_soft", min_count=1000, soft_fail=True, tolerated_errors=1, **limits)
+    assert outcome(result) == ("skipped", 1)
+
+
+def test_never_fail_skips_after_execution_timeout_while_deferred(awork: Sandbox) -> None:
+    limit = timedelta(seconds=0.3)
+    result = run({"deferrable": True}, "sensor_never", min_count=1000, never_fail=True, execution_timeout=limit)
     assert outcome(result) == ("skipped", 1)
 
 
@@ -194,6 +222,25 @@ def test_errors_do_not_outlast_the_timeout(awork: Sandbox, mode: dict[str, Any])
     assert outcome(result) == ("failed", 1)
     assert "AirflowSensorTimeout" in result.logs
     assert len(awork.requests) <= 5
+
+
+def test_errors_do_not_outlast_a_timeout_that_earlier_processes_used_up(awork: Sandbox) -> None:
+    """Two errors near the end of the time; another request would find what is waited for."""
+    errors = []
+    begun: list[float] = []
+
+    def rule(request: RuleRequest, _: Store) -> Fault:
+        begun.append(time.monotonic())
+        if begun[-1] - begun[0] < 1.5:
+            return Answer(200, [], {"aw-totalitems": "0"})
+        errors.append(request)
+        return Answer(500) if len(errors) <= 2 else Answer(200, [], {"aw-totalitems": "1"})
+
+    awork.faults.add(rule)
+    result = run({"mode": "reschedule"}, "sensor_used_up", timeout=2, poke_interval=0.5)
+    assert outcome(result) == ("failed", 1)
+    assert "AirflowSensorTimeout" in result.logs
+    assert 1 <= len(errors) <= 2
 
 
 def test_execution_timeout_while_deferred_allows_another_try(awork: Sandbox) -> None:
