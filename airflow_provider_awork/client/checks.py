@@ -105,6 +105,29 @@ def check_literals(session: AworkSession, *, zone: str, field: str = "createdOn"
     raise AworkPagingError(f"the newest entries change faster than their {field} can be asked for; try again")
 
 
+def check_bound(session: AworkSession, *, zone: str, field: str, bound: datetime) -> None:
+    """
+    Prove that awork divides the entries at a bound of a window where it is: no entry from it on is before it, and the
+    other way round. A zone may be like the assumed one at the newest entry, but not at a bound half a year before.
+
+    :param zone: IANA zone in which literals are read.
+    :param field: ``createdOn``, or ``updatedOn``, whose proof is only as good as awork's order by it.
+    :param bound: aware, of whole seconds.
+    :raises AworkAssumptionError: it does not; the message names the connection extra.
+    """
+    for operator, order in (("ge", "asc"), ("lt", "desc")):
+        filterby = f"{field} {operator} {datetime_literal(bound, zone=zone)}"
+        try:
+            found = _first(session, field, {"orderby": f"{field} {order}", "filterby": filterby})
+        except AworkFilterError:  # the order: the filter is known to work
+            found = _first(session, field, {"orderby": f"createdOn {order}", "filterby": filterby})
+        if found and (found.second >= bound) != (operator == "ge"):
+            raise AworkAssumptionError(
+                f"{filterby} finds an entry whose {field} is {found.second:%Y-%m-%dT%H:%M:%SZ}: awork does not read "
+                f"datetime literals in {zone}. Set the connection extra literal_timezone to its zone."
+            )
+
+
 def _newest_expressible(session: AworkSession, *, zone: str, field: str) -> Probe | None:
     """The newest entry, or one of the day before if literals cannot tell its second: the hour that a zone has twice."""
     probe = newest_entry(session, field=field)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
@@ -172,20 +172,27 @@ class AworkClient(TimeEntryOperations):
         """awork's clock; see :func:`.identity.server_time`."""
         return server_time(self.session)
 
-    def check_literals(self, *, field: str = "createdOn") -> None:
+    def check_literals(self, *, field: str = "createdOn", bounds: Iterable[datetime] = ()) -> None:
         """
-        Prove that awork filters on a field of instants, in the assumed zone; see :func:`.checks.check_literals`.
+        Prove that awork filters on a field of instants, in the assumed zone, at the newest entry
+        (:func:`.checks.check_literals`) and at the bounds of a window (:func:`.checks.check_bound`).
 
         A proof holds for an hour. Threads that share the client wait for one.
 
         :raises AworkAssumptionError: it does not; the message names the way out.
         """
+        zone = self.config.extras.literal_timezone
         with self._proving:
-            proven = self._proofs.get(field)
-            if proven is not None and time.monotonic() - proven < PROOF_HOLDS:
-                return
-            if self._find_newest(field):
+            if not self._is_proven(field) and self._find_newest(field):
                 self._proofs[field] = time.monotonic()
+            for bound in bounds:
+                if not self._is_proven(at := f"{field} {bound}"):
+                    checks.check_bound(self.session, zone=zone, field=field, bound=bound)
+                    self._proofs[at] = time.monotonic()
+
+    def _is_proven(self, what: str) -> bool:
+        proven = self._proofs.get(what)
+        return proven is not None and time.monotonic() - proven < PROOF_HOLDS
 
     def _find_newest(self, field: str) -> checks.Probe | None:
         try:

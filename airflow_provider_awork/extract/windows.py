@@ -154,6 +154,11 @@ class Window:
         check_balanced(own)
         return f"({own}) and {window}"
 
+    @property
+    def instants(self) -> list[datetime]:
+        """The bounds of a window on instants; none for one on days."""
+        return [bound for bound in (self.start, self.end) if isinstance(bound, datetime)]
+
     def to_dict(self) -> dict[str, str | None]:
         """The window in JSON types, for a manifest."""
         start, end = (None if bound is None else _plain(bound) for bound in (self.start, self.end))

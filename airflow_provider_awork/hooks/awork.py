@@ -248,7 +248,7 @@ class AworkHook(BaseHook):
         Time entries as batches of raw JSON, for those who write them elsewhere; else as :meth:`get_time_entries`.
 
         Reads who asks (once per hook) and, for a window of instants, proves that awork reads datetime literals in
-        the assumed time zone.
+        the assumed time zone, at its bounds and now.
 
         :param window: what to read; None for everything.
         :param page_size: rows of a page, at most 1000 (the default).
@@ -262,7 +262,7 @@ class AworkHook(BaseHook):
         expression = self._restricted(filterby, window)
         _ = self.identity
         if window and window.field in INSTANT_FIELDS:
-            self.client.check_literals(field=window.field)
+            self.client.check_literals(field=window.field, bounds=window.instants)
         size = min(max(page_size or PAGE_SIZE, 2), PAGE_SIZE)
         return self.client.read_list(path, filterby=expression, page_size=size, concurrency=concurrency)
 
@@ -301,9 +301,10 @@ class AworkHook(BaseHook):
         from airflow_provider_awork.extract.windows import INSTANT_FIELDS
 
         path = list_path(project_id=project_id, task_id=task_id)
+        expression = self._restricted(filterby, window)
         if window and window.field in INSTANT_FIELDS:
-            self.client.check_literals(field=window.field)
-        return self.client.count(path, filterby=self._restricted(filterby, window))
+            self.client.check_literals(field=window.field, bounds=window.instants)
+        return self.client.count(path, filterby=expression)
 
     def get_time_entry(self, time_entry_id: str) -> dict[str, Any]:
         """

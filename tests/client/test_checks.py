@@ -13,7 +13,7 @@ from airflow_provider_awork.client.config import build_config
 from airflow_provider_awork.client.rate_limit import RateLimiter
 from airflow_provider_awork.client.session import AworkSession
 from airflow_provider_awork.exceptions import AworkAssumptionError, AworkFilterError, AworkPagingError
-from airflow_provider_awork.sandbox import RuleRequest, Sandbox, Store
+from airflow_provider_awork.sandbox import Answer, RuleRequest, Sandbox, Store
 
 FIELDS = ["createdOn", "updatedOn"]
 
@@ -122,3 +122,61 @@ def test_an_instant_that_is_none_names_its_field(awork: Sandbox) -> None:
 
     with pytest.raises(AworkPagingError, match="updatedOn 'yesterday'"):
         checks.check_literals(session_for(awork), zone="UTC", field="updatedOn")
+
+
+BOUND = datetime(2025, 7, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def london() -> Iterator[Sandbox]:
+    """Literals are read in a zone that is UTC at the newest entry, but not half a year before."""
+    with Sandbox(literal_timezone="Europe/London") as sandbox:
+        add_entries_at(sandbox, datetime(2025, 12, 1, tzinfo=UTC))
+        yield sandbox
+
+
+def add_entries_at(awork: Sandbox, *instants: datetime) -> None:
+    awork.store.add(*(awork.make_entry(createdOn=text, updatedOn=text) for text in map(utc_text, instants)))
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("minutes", [-60, -1])
+def test_literals_that_are_read_in_another_zone_at_a_bound_alone(london: Sandbox, field: str, minutes: int) -> None:
+    add_entries_at(london, BOUND + timedelta(minutes=minutes))
+
+    assert checks.check_literals(session_for(london), zone="UTC", field=field)
+    with pytest.raises(AworkAssumptionError, match=f"{field} ge .*literal_timezone"):
+        checks.check_bound(session_for(london), zone="UTC", field=field, bound=BOUND)
+    checks.check_bound(session_for(london), zone="Europe/London", field=field, bound=BOUND)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("minutes", [0, 59])
+def test_literals_that_are_read_later_than_meant_at_a_bound(london: Sandbox, field: str, minutes: int) -> None:
+    add_entries_at(london, BOUND - timedelta(minutes=1), BOUND + timedelta(minutes=minutes))
+    london.settings.literal_timezone = "Atlantic/Azores"  # UTC at the bound, an hour behind in winter
+    winter = datetime(2025, 11, 1, tzinfo=UTC)
+    add_entries_at(london, winter + timedelta(minutes=minutes))
+
+    checks.check_bound(session_for(london), zone="UTC", field=field, bound=BOUND)
+    with pytest.raises(AworkAssumptionError, match=f"{field} lt .*literal_timezone"):
+        checks.check_bound(session_for(london), zone="UTC", field=field, bound=winter)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_bound_where_no_entry_is_on_the_wrong_side_holds(london: Sandbox, field: str) -> None:
+    add_entries_at(london, BOUND - timedelta(minutes=61), BOUND)
+
+    checks.check_bound(session_for(london), zone="UTC", field=field, bound=BOUND)
+
+
+def test_a_bound_on_a_field_that_awork_does_not_order_by(london: Sandbox) -> None:
+    add_entries_at(london, BOUND - timedelta(minutes=1))
+
+    def refuse(request: RuleRequest, _: Store) -> Answer | None:
+        refused = request.query.get("orderby", "").startswith("updatedOn")
+        return Answer(400, body={"code": "invalid-filter-or-order"}) if refused else None
+
+    london.faults.add(refuse)
+    with pytest.raises(AworkAssumptionError, match=r"updatedOn ge .*literal_timezone"):
+        checks.check_bound(session_for(london), zone="UTC", field="updatedOn", bound=BOUND)

@@ -67,6 +67,19 @@ def test_literals_read_in_utc_though_the_extra_says_otherwise(awork: Sandbox, fi
         hook_for(awork, literal_timezone="Europe/Berlin").count_window(window=window)
 
 
+@pytest.mark.parametrize("field", ["createdOn", "updatedOn"])
+@pytest.mark.parametrize("bounds", [{"start": "2025-10-25T20:00Z"}, {"end": "2025-10-25T20:00Z"}], ids=["start", "end"])
+def test_literals_read_in_another_zone_in_the_past_alone(awork: Sandbox, field: str, bounds: dict[str, str]) -> None:
+    """The entries end after summer time, where London is UTC; the window lies within it."""
+    awork.settings.literal_timezone = "Europe/London"
+    window = Window.of(field=field, **bounds)
+    with pytest.raises(AworkAssumptionError, match="literal_timezone"):
+        read_ids(hook_for(awork), window=window)
+    with pytest.raises(AworkAssumptionError, match="literal_timezone"):
+        hook_for(awork).count_window(window=window)
+    assert read_ids(hook_for(awork, literal_timezone="Europe/London"), window=window)
+
+
 @pytest.mark.parametrize("minutes", [-60, -1, 0, 59])
 def test_a_window_that_needs_the_hour_that_comes_twice(awork: Sandbox, minutes: int) -> None:
     awork.settings.literal_timezone = "Europe/Berlin"
