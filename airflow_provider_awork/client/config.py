@@ -80,6 +80,9 @@ class AworkConfig(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"AworkConfig(token='***', base_url={self.base_url!r})"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:  # rich shows local variables in tracebacks
+        return [("token", "***"), ("base_url", self.base_url)]
+
     def secrets(self) -> list[str]:
         """What must never be shown: the token and the passwords of proxies."""
         passwords = (urlsplit(url).password for url in self.extras.proxies.values())

@@ -56,6 +56,9 @@ class TokenPair(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def __repr__(self) -> str:
         return f"TokenPair(refreshed_at={self.refreshed_at}, expires_at={self.expires_at})"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:  # rich shows local variables in tracebacks
+        return [("refreshed_at", self.refreshed_at), ("expires_at", self.expires_at)]
+
     def secrets(self) -> list[str]:
         """What must never be shown."""
         return [self.access_token, self.refresh_token]
@@ -99,6 +102,9 @@ class OAuthClient(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"OAuthClient(client_id={self.client_id!r}, base_url={self.base_url!r})"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:  # rich shows local variables in tracebacks
+        return [("client_id", self.client_id), ("base_url", self.base_url)]
+
     def refresh(self, pair: TokenPair) -> TokenPair:
         """
         Exchange a refresh token, once.
@@ -114,7 +120,7 @@ class OAuthClient(msgspec.Struct, frozen=True, kw_only=True):
         form = protocol.prepare_refresh_body(refresh_token=pair.refresh_token, **public)
         answer = self._post(form)
         if answer.status != 200:
-            raise _refusal(answer)
+            raise _refusal(answer, [*pair.secrets(), *filter(None, [self.client_secret])])
         return _new_pair(protocol, answer, pair)
 
     def _post(self, form: str) -> Answer:
@@ -184,8 +190,8 @@ def _new_pair(protocol: Any, answer: Answer, old: TokenPair) -> TokenPair:
         ) from None
 
 
-def _refusal(answer: Answer) -> Exception:
-    error = error_from(_as_awork_error(answer), method="POST", path=TOKEN_PATH)
+def _refusal(answer: Answer, secrets: list[str]) -> Exception:
+    error = error_from(_as_awork_error(answer), method="POST", path=TOKEN_PATH, secrets=secrets)
     if isinstance(error, AworkRateLimitError):
         return error
     if 400 <= answer.status < 500:

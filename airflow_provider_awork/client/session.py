@@ -6,7 +6,7 @@ import contextlib
 import logging
 import mmap
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -200,7 +200,15 @@ class AworkSession:
         if 200 <= status < 300:
             return answer
         filterby = (params or {}).get("filterby")
-        raise error_from(answer, method=method, path=path, token_hint=self.config.token_hint, filterby=filterby)
+        config = self.config
+        raise error_from(
+            answer,
+            method=method,
+            path=path,
+            secrets=config.secrets(),
+            token_hint=config.token_hint,
+            filterby=filterby,
+        )
 
     def _exchange(self, method: str, path: str, params: Mapping[str, Any] | None, json: Any) -> tuple[int, Answer]:
         extras = self.config.extras
@@ -237,9 +245,21 @@ class AworkSession:
 
     def redact(self, text: str) -> str:
         """The text without the connection's secrets."""
-        for secret in self.config.secrets():
-            text = text.replace(secret, "***")
-        return text
+        redacted: str = without_secrets(text, self.config.secrets())
+        return redacted
+
+
+def without_secrets(value: Any, secrets: Collection[str]) -> Any:
+    """A text, or the texts within lists and the values of dicts, without secrets."""
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, "***")
+        return value
+    if isinstance(value, list):
+        return [without_secrets(each, secrets) for each in value]
+    if isinstance(value, dict):
+        return {without_secrets(name, secrets): without_secrets(each, secrets) for name, each in value.items()}
+    return value
 
 
 def _buffer(size: int) -> mmap.mmap:
@@ -257,16 +277,24 @@ def _buffer(size: int) -> mmap.mmap:
 
 
 def error_from(
-    answer: Answer, *, method: str, path: str, token_hint: str = "", filterby: str | None = None
+    answer: Answer,
+    *,
+    method: str,
+    path: str,
+    secrets: Collection[str],
+    token_hint: str = "",
+    filterby: str | None = None,
 ) -> AworkApiError:
     """
     The typed error of an answer that is not 2xx. Source: https://developers.awork.com/error-handling
 
     A bad key is answered with ``{"message": {code, description}}`` instead of awork's error object, a lacking
     permission with 401 and the error object; something in between may answer with HTML.
+
+    :param secrets: what the error must not show, even if the answer does.
     """
     try:
-        body = surrogates.decode(answer.body)
+        body = without_secrets(surrogates.decode(answer.body), secrets)
     except msgspec.DecodeError:
         body = None
     error = body if isinstance(body, dict) else {}

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from rich.pretty import pretty_repr
 
 from airflow_provider_awork.client.config import ConnectionExtras
 from airflow_provider_awork.client.oauth import OAuthClient, TokenPair, parse_pair
@@ -149,6 +150,22 @@ def test_a_refusal_says_why(awork: Sandbox, answer: Answer, said: str) -> None:
     with pytest.raises(AworkTokenError, match=said) as raised:
         client(awork).refresh(a_pair(awork))
     assert not isinstance(raised.value, AworkTokenLostError)
+
+
+def test_a_refusal_does_not_show_tokens_although_awork_does(awork: Sandbox) -> None:
+    pair = a_pair(awork)
+    shown = f"{pair.refresh_token} of {SECRET} was used"
+    awork.faults.add(lambda request, store: Answer(400, {"error": "invalid_grant", "error_description": shown}))
+    with pytest.raises(AworkTokenError, match=r"\*\*\* of \*\*\* was used") as raised:
+        client(awork).refresh(pair)
+    assert not any(secret in str(raised.value) for secret in (*pair.secrets(), SECRET))
+
+
+def test_tokens_are_in_no_repr(awork: Sandbox) -> None:
+    pair = a_pair(awork)
+    for thing in (pair, client(awork)):
+        for shown in (repr(thing), pretty_repr(thing)):
+            assert not any(secret in shown for secret in (*pair.secrets(), SECRET))
 
 
 def test_awork_s_own_answer_is_a_pair(awork: Sandbox) -> None:

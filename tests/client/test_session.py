@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+from rich.pretty import pretty_repr
 
 from airflow_provider_awork.client.config import ConnectionExtras, build_config
 from airflow_provider_awork.client.list_answers import decode_page
@@ -175,9 +176,29 @@ def test_the_key_is_in_no_repr(awork: Sandbox) -> None:
     session = AworkSession(config)
     for shown in (repr(config), str(config), repr(session), repr(vars(session)), repr(session._http.auth)):
         assert "very-secret-key" not in shown
+    assert "very-secret-key" not in pretty_repr(config)
+    assert "127.0.0.1" not in pretty_repr(config)
     with pytest.raises(AworkTransportError) as caught:
         AworkSession(config, retry=RetryRules(tries=1)).get("me", parse=decode_json)
     assert "proxy-secret" not in str(caught.value)
+
+
+def test_an_error_does_not_show_the_key_although_awork_does(awork: Sandbox) -> None:
+    told = f"the key {awork.token} is blocked"
+    body = {
+        "code": told,
+        "description": told,
+        "link": told,
+        "details": [told, {"key": told}],
+        "validationErrors": [{"property": told, told: [told]}],
+        "traceId": told,
+    }
+    awork.faults.add(every(1, Answer(400, body=body)))
+    with pytest.raises(AworkRequestError) as caught:
+        read(session_for(awork))
+    error = caught.value
+    assert "the key *** is blocked" in str(error)
+    assert awork.token not in str(error) + repr(error) + repr(vars(error))
 
 
 def test_defaults_are_those_of_the_documentation() -> None:
