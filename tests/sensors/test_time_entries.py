@@ -105,7 +105,11 @@ def test_a_window_of_instants_is_proven_by_each_process(awork: Sandbox, mode: di
     result = run(mode, "sensor_instants", filterby=UNBILLED, min_count=0, max_count=0, **window)
     assert outcome(result) == ("success", 1)
     processes = {"poke": 1, "reschedule": 3, "deferrable": 2}["deferrable" if mode["deferrable"] else mode["mode"]]
-    assert [sum(is_poke(each.query) is poke for each in awork.requests) for poke in (True, False)] == [3, 2 * processes]
+    proofs = 2 + 2 * 2  # at the newest entry, and on both sides of each bound
+    assert [sum(is_poke(each.query) is poke for each in awork.requests) for poke in (True, False)] == [
+        3,
+        proofs * processes,
+    ]
     assert {each.query["pageSize"] for each in awork.requests} == {"1"}
 
 
