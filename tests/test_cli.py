@@ -95,7 +95,7 @@ def test_the_command_takes_a_connection_of_the_database(awork: Sandbox) -> None:
     assert run.returncode == 0, run.stderr
     assert "Studio Gr??enwahn" in run.stdout
     assert f"Connection awork_stored at {awork.url}" in run.stdout
-    assert "The guarantees of exports hold: 18 ok." in run.stdout
+    assert "The guarantees of exports hold: 19 ok." in run.stdout
     assert_no_key(run.stdout, run.stderr)
 
 
@@ -170,7 +170,7 @@ def test_warnings_end_with_0(
     monkeypatch.setattr(awork.settings, "unfilterable", {"updatedOn"})
 
     assert main(["doctor"]) == 0
-    assert "17 ok, 1 warning" in capsys.readouterr().out
+    assert "18 ok, 1 warning" in capsys.readouterr().out
 
 
 def test_an_empty_workspace_does_not_claim_what_is_not_proven(

@@ -41,6 +41,7 @@ CHECKS: Mapping[str, Callable[[Workspace], Finding]] = {
     "Filter on createdOn": filter_checks.filter_on_created_on,
     "Zone of literals": filter_checks.zone_of_literals,
     "Seconds of literals": filter_checks.seconds_of_literals,
+    "Filter on days": filter_checks.filter_on_days,
     "Filter on updatedOn": filter_checks.filter_on_updated_on,
     "Order by updatedOn": filter_checks.order_by_updated_on,
     "Rate limit": data_checks.rate_limit,

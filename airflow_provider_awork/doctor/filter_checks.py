@@ -8,7 +8,7 @@ from itertools import pairwise
 from airflow_provider_awork.client import checks, surrogates
 from airflow_provider_awork.client.operations import TIME_ENTRIES
 from airflow_provider_awork.client.paging import instant_key
-from airflow_provider_awork.doctor.page_checks import NOTHING_TO_SET
+from airflow_provider_awork.doctor.page_checks import NOTHING_TO_SET, day_of, own_day
 from airflow_provider_awork.doctor.report import Finding, failed, ok, warning
 from airflow_provider_awork.doctor.samples import NotCheckedError, NotProvenError
 from airflow_provider_awork.doctor.workspace import Workspace
@@ -72,6 +72,24 @@ def seconds_of_literals(workspace: Workspace) -> Finding:
         literals.seconds,
         "exports of several pages, and windows on createdOn and updatedOn, fail",
         "anchor_on_created_on: false; windows on startDateLocal",
+    )
+
+
+def filter_on_days(workspace: Workspace) -> Finding:
+    """What windows in days rest on: a literal is that day, in no zone. Read later, it would miss the day it names."""
+    day = next((day for entry in reversed(workspace.samples.entries) if (day := day_of(entry))), None)
+    if day is None:
+        raise NotProvenError("no time entry has a day")
+    try:
+        rows = workspace.samples.read(1, 1, filterby=own_day(day)).page.rows
+    except AworkFilterError:
+        return warning("refused", "windows on startDateLocal fail", "windows on createdOn")
+    if [day_of(surrogates.decode(row)) for row in rows] == [day]:
+        return ok("finds an entry on its own day")
+    return failed(
+        f"does not find the entries of {day} on that day",
+        "windows on startDateLocal and startDateUtc would miss entries, without an error",
+        "windows on createdOn; ask awork's support",
     )
 
 

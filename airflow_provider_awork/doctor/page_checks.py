@@ -191,17 +191,21 @@ def _ties_kept(workspace: Workspace) -> Iterator[bool | None]:
     zone = workspace.extras.literal_timezone
     for instant in _commonest(instant_key(entry["createdOn"]) for entry in entries if entry.get("createdOn")):
         yield _is_reversed(workspace, "createdOn", own_second("createdOn", second_of(instant, "createdOn"), zone=zone))
-    for day in _commonest(day for entry in entries if (day := _day(entry))):
-        after = day + timedelta(days=1)
-        within = f"startDateLocal ge {day_literal(day)} and startDateLocal lt {day_literal(after)}"
-        yield _is_reversed(workspace, "startDateLocal", within)
+    for day in _commonest(day for entry in entries if (day := day_of(entry))):
+        yield _is_reversed(workspace, "startDateLocal", own_day(day))
 
 
-def _day(entry: dict[str, Any]) -> date | None:
+def day_of(entry: dict[str, Any]) -> date | None:
+    """An entry's own day; None if it has none."""
     try:
         return date.fromisoformat(str(entry.get("startDateLocal"))[:10])
     except ValueError:
         return None
+
+
+def own_day(day: date) -> str:
+    """The expression for the entries of one day."""
+    return f"startDateLocal ge {day_literal(day)} and startDateLocal lt {day_literal(day + timedelta(days=1))}"
 
 
 def _commonest(values: Iterator[T]) -> list[T]:

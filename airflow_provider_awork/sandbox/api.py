@@ -272,6 +272,7 @@ class Api:
             me=self._me,
             now=settings.now or datetime.now(UTC),
             zone=ZoneInfo(settings.literal_timezone),
+            shifted_days=settings.shifted_days,
             literal_seconds=settings.literal_seconds,
         )
         where = filter_sql(restriction, scope, context)

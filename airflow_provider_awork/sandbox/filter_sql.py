@@ -70,12 +70,14 @@ class Context:
     :param me: id of the user that asks.
     :param now: aware; what ``now`` and ``today`` rest on.
     :param zone: in which date-time literals and date words are read.
+    :param shifted_days: whether that also holds for literals that are compared with days.
     :param literal_seconds: whether the seconds of date-time literals are ``read``, ``dropped`` or ``refused``.
     """
 
     me: str
     now: datetime
     zone: ZoneInfo
+    shifted_days: bool = False
     literal_seconds: str = "read"
 
 
@@ -183,7 +185,8 @@ class _Translator:
         """A date-time literal as ticks: a day against days, else an instant in the literals' zone."""
         if value.moment is None:
             return value
-        aware = value.moment if other.kind is Kind.DATE else value.moment.replace(tzinfo=self._context.zone)
+        is_day = other.kind is Kind.DATE and not self._context.shifted_days
+        aware = value.moment if is_day else value.moment.replace(tzinfo=self._context.zone)
         return Sql("?", (to_ticks(aware),), Kind.INSTANT)
 
     def _call(self, tree: Tree[Token]) -> Sql:

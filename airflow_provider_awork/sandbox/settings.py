@@ -29,6 +29,8 @@ class Settings:
     :param literal_timezone: IANA name of the zone in which date-time literals and date words are read.
     :param literal_seconds: ``read``; ``dropped``: literals count as whole minutes; ``refused``: 400 for a literal that
         has seconds.
+    :param shifted_days: whether a date-time literal that is compared with a date such as ``startDateLocal`` is read in
+        ``literal_timezone``, too, instead of as that day.
     :param now: aware; what ``now`` and ``today`` mean in filters; None: the clock.
     :param unfilterable: paths such as ``createdOn`` or ``project/name`` that ``filterby`` refuses with 400.
     :param unorderable: paths that ``orderby`` refuses with 400.
@@ -60,6 +62,7 @@ class Settings:
     page_size_header: bool = True
     literal_timezone: str = "UTC"
     literal_seconds: Literal["read", "dropped", "refused"] = "read"
+    shifted_days: bool = False
     now: datetime | None = None
     unfilterable: Set[str] = frozenset()
     unorderable: Set[str] = frozenset()
