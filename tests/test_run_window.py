@@ -26,15 +26,21 @@ START = pendulum.datetime(2025, 1, 1)  # so that the zone of the DAGs is UTC whe
 
 
 @pytest.fixture(scope="module")
-def awork() -> Iterator[Sandbox]:
-    with Sandbox(entries=1500, seed=5) as sandbox, connection_in_environment(sandbox.url, sandbox.token):
+def workspace() -> Iterator[Sandbox]:
+    with Sandbox(entries=1500, seed=5) as sandbox:
         yield sandbox
 
 
+@pytest.fixture
+def awork(workspace: Sandbox) -> Iterator[Sandbox]:
+    with connection_in_environment(workspace.url, workspace.token):
+        yield workspace
+
+
 @pytest.fixture(scope="module")
-def day(awork: Sandbox) -> pendulum.Date:
+def day(workspace: Sandbox) -> pendulum.Date:
     """A day with entries."""
-    days = sorted(entry["startDateLocal"][:10] for entry in awork.store.entries() if entry.get("startDateLocal"))
+    days = sorted(entry["startDateLocal"][:10] for entry in workspace.store.entries() if entry.get("startDateLocal"))
     return pendulum.Date.fromisoformat(days[len(days) // 2])
 
 
@@ -190,15 +196,21 @@ def run_of_partition(dag: DAG, *, earliest: pendulum.DateTime) -> DagResult:
 
 
 @pytest.fixture(scope="module")
-def around_midnight() -> Iterator[Sandbox]:
+def midnights() -> Iterator[Sandbox]:
     """Entries a quarter of an hour before and after each midnight in Berlin that the tests are about."""
     first_days = ("2025-03-30", "2025-03-31", "2025-10-26", "2025-10-27", "2026-01-01", "2026-02-01", "2026-03-01")
-    with Sandbox() as sandbox, connection_in_environment(sandbox.url, sandbox.token):
+    with Sandbox() as sandbox:
         for first_day in first_days:
             for minutes in (-15, 15):
                 start = midnight(date.fromisoformat(first_day)).add(minutes=minutes)
                 sandbox.store.add(sandbox.make_entry(started_at=start, ended_at=start.add(minutes=5)))
         yield sandbox
+
+
+@pytest.fixture
+def around_midnight(midnights: Sandbox) -> Iterator[Sandbox]:
+    with connection_in_environment(midnights.url, midnights.token):
+        yield midnights
 
 
 KEYS = {"day": "%Y-%m-%d", "instant": "%Y-%m-%dT%H:%M:%S"}

@@ -40,10 +40,10 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
     Wait until the number of matching time entries is within bounds; the XCom is that number.
 
     Each poke is one request of one row, in all of Airflow's modes: poke, reschedule and deferrable. For a window on
-    ``createdOn`` or ``updatedOn`` each process sends two more, again after an hour, to prove how awork reads instants;
-    in reschedule mode each poke is a process. Errors that may pass (no connection, 5xx, 429) are waited out, at first
-    for an interval, then twice as long from one to the next. In reschedule mode that is done without giving the slot
-    back. Errors that asking again cannot mend (bad key, bad filter) fail the task at once.
+    ``createdOn`` or ``updatedOn`` each process sends two more, and two for each bound, again after an hour, to prove
+    how awork reads instants; in reschedule mode each poke is a process. Errors that may pass (no connection, 5xx, 429)
+    are waited out, at first for an interval, then twice as long from one to the next. In reschedule mode that is done
+    without giving the slot back. Errors that asking again cannot mend (bad key, bad filter) fail the task at once.
 
     The key must see everybody's entries, see the connection's documentation: a key that sees its own alone finds no
     running timers of others.

@@ -559,7 +559,7 @@ def shared() -> Iterator[Sandbox]:
         yield sandbox
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     fates=st.lists(st.sampled_from(FATES), min_size=1, max_size=25),
     faults=st.lists(st.sampled_from(POST_FAULTS), max_size=8),

@@ -476,7 +476,7 @@ PAIRS = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(PAIRS)
 def test_awork_finds_what_python_finds(awork: Sandbox, entries: list[Entry], pair: Pair) -> None:
     condition = pair.condition & (field("id") != None)  # noqa: E711 - makes a condition of a bare field

@@ -57,8 +57,8 @@ def client(awork: Sandbox) -> Iterator[AworkClient]:
 
 
 @contextmanager
-def client_of(awork: Sandbox) -> Iterator[AworkClient]:
-    config = build_config(token=awork.token, base_url=awork.url, extras={"read_timeout": 1})
+def client_of(awork: Sandbox, **extras: Any) -> Iterator[AworkClient]:
+    config = build_config(token=awork.token, base_url=awork.url, extras=extras)
     limiter = RateLimiter(requests_per_minute=10_000, max_wait=0.3)
     client = AworkClient(config, session=AworkSession(config, retry=RetryRules(first_wait=0.01), limiter=limiter))
     try:
@@ -72,7 +72,7 @@ def answered_with(awork: Sandbox, fault: Fault) -> Iterator[AworkClient]:
     """A client whose requests all meet a fault."""
     awork.faults.add(lambda request, store: fault)
     try:
-        with client_of(awork) as client:
+        with client_of(awork, **({"read_timeout": 1} if isinstance(fault, Stall) else {})) as client:
             yield client
     finally:
         awork.faults.clear()

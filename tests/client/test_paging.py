@@ -249,7 +249,7 @@ class RandomChange:
             server.insert(server.random.choice([place, server.random.randrange(self._span)]))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 1 << 32),
     count=st.integers(0, 900),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 from rich.pretty import pretty_repr
@@ -118,8 +119,8 @@ def test_a_redirect_is_not_followed_with_the_key(awork: Sandbox) -> None:
     assert len(awork.requests) == 1
 
 
-def in_seconds(seconds: float) -> str:
-    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+def in_a_minute() -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(minutes=1), usegmt=True)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def in_seconds(seconds: float) -> str:
     [
         ({"ratelimit-reset": "0.2"}, "ratelimit-reset"),
         ({"retry-after": "0.2"}, "Retry-After"),
-        ({"retry-after": in_seconds(1)}, "Retry-After"),
+        ({"retry-after": in_a_minute}, "Retry-After"),
         ({"retry-after": "0"}, None),
         ({"retry-after": "-5"}, None),
         ({"retry-after": "1000000000"}, "Retry-After"),
@@ -136,14 +137,28 @@ def in_seconds(seconds: float) -> str:
     ],
 )
 def test_a_429_waits_for_what_the_server_says_within_bounds(
-    awork: Sandbox, headers: dict[str, str], said: str | None, caplog: pytest.LogCaptureFixture
+    awork: Sandbox,
+    headers: dict[str, str | Callable[[], str]],
+    said: str | None,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    awork.faults.add(first(2, Answer(429, headers=headers)))
+    told = {name: value() if callable(value) else value for name, value in headers.items()}
+    awork.faults.add(first(2, Answer(429, headers=told)))
+    waits, pause = [], RateLimiter.pause
+
+    def observed(limiter: RateLimiter, *arguments: Any, **parameters: Any) -> float:
+        waits.append(pause(limiter, *arguments, **parameters))
+        return waits[-1]
+
+    monkeypatch.setattr(RateLimiter, "pause", observed)
     with caplog.at_level(logging.WARNING):
         assert read(session_for(awork)) == 30
     assert [record.status for record in awork.requests] == [429, 429, 200]
     pauses = [later.started - earlier.ended for earlier, later in zip(awork.requests, awork.requests[1:], strict=False)]
-    assert all(0.05 < pause < 2 for pause in pauses)
+    assert all(each > 0.05 for each in pauses)
+    assert all(0.1 <= wait <= 0.3 for wait in waits)
+    assert len(waits) == 2
     if said and said != "no time given":
         assert said in caplog.text
 

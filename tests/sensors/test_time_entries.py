@@ -148,10 +148,10 @@ def test_errors_that_stay_fail_each_try(awork: Sandbox, mode: dict[str, Any], fa
 
 
 def test_host_that_is_down(mode: dict[str, Any]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:  # no other process gets the port, nobody listens
-        port = taken.getsockname()[1]
-    with connection_in_environment(f"http://127.0.0.1:{port}/api/v1", "key"):
-        result = run(mode, "sensor_host_down", tolerated_errors=1)
+    with socket.socket() as taken:  # no other process gets the port, nobody listens
+        taken.bind(("127.0.0.1", 0))
+        with connection_in_environment(f"http://127.0.0.1:{taken.getsockname()[1]}/api/v1", "key"):
+            result = run(mode, "sensor_host_down", tolerated_errors=1)
     assert outcome(result) == ("failed", 2)
     assert result.logs.count("Error 1 in a row") == 2
 
