@@ -388,6 +388,24 @@ def test_a_key_that_sees_less_than_the_watermark_is_refused(
     workspace.assert_delivered()
 
 
+def test_rights_that_are_lost_while_a_run_reads(workspace: Workspace, load: Callable[..., DagResult]) -> None:
+    window = {"window_start": "2026-01-01", "window_end": "2026-10-01", "outlets": []}
+    workspace.awork.settings.max_page_size = 10
+    reads = iter(range(6))
+
+    def lose_rights() -> None:
+        workspace.awork.settings.missing_permissions = next(reads, None) is None
+
+    workspace.during = lose_rights
+    result = load(**window, retries=1, max_concurrent_requests=1)
+    assert (result.task("load").state, result.task("load").try_number) == ("failed", 1)
+    assert "Give its rights back and clear the task" in result.logs
+    assert not workspace.folders()
+    workspace.during, workspace.awork.settings.missing_permissions = None, False
+    assert_success(load(**window))
+    workspace.assert_delivered(before=datetime(2026, 10, 1, tzinfo=UTC))
+
+
 @with_state_stores
 @pytest.mark.parametrize("now", ["an administrator's", "another person's"])
 def test_a_key_that_sees_other_entries_than_the_watermark_is_refused(

@@ -150,6 +150,8 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
                 raise AworkEmptyError(
                     f"No {export.model.name} matches (filterby {self.filterby!r}, window {export.window})"
                 )
+            if export.folder:
+                self._check_rights_are_kept()
             manifest = publisher.commit(self._manifest(export, reader, unknown_fields, time.monotonic() - started))
         summary = self._tell(context, export, destination, manifest)
         self.log.info(
@@ -165,6 +167,17 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
             summary["manifest"],
         )
         return summary
+
+    def _check_rights_are_kept(self) -> None:
+        """What a key stopped to see while it read would be missing from its window for good."""
+        from airflow_provider_awork.client.identity import visible_entries
+
+        before, now = (visible_entries(each.to_dict()) for each in (self.hook.identity, self.hook.client.identity()))
+        if before != now:
+            raise AworkConfigError(
+                f"awork_conn_id: the key saw {before!r} of the time entries at the start of the run, {now!r} at its end; "
+                "nothing is published. Give its rights back and clear the task"
+            )
 
     def published(self, context: Context, export: Export) -> dict[str, Any] | None:
         """
