@@ -175,7 +175,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
         before, now = (visible_entries(each.to_dict()) for each in (self.hook.identity, self.hook.client.identity()))
         if before != now:
             raise AworkConfigError(
-                f"awork_conn_id: the key saw {before!r} of the time entries at the start of the run, {now!r} at its end; "
+                f"awork_conn_id: the key saw {before!r} of the time entries at first, {now!r} at last; "
                 "nothing is published. Give its rights back and clear the task"
             )
 
