@@ -37,6 +37,8 @@ def workspace(to_bill: int, others: int) -> Iterator[Sandbox]:
         billable = [number % step != 0 or number // step >= others for number in range(len(entries))]
         for entry, is_billable in zip(entries, billable, strict=True):
             entry |= {"isBillable": is_billable, "isBilled": False, "duration": entry["duration"] or 60}
+            if "endTimeUtc" not in entry:  # no timer runs: of a day
+                entry.pop("startTimeUtc", None)
         sandbox.store.add(*entries)
         with connection_in_environment(sandbox.url, sandbox.token):
             yield sandbox
