@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import hypothesis
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import airflow_environment
 
@@ -21,6 +22,10 @@ hypothesis.settings.register_profile("tests", deadline=None, suppress_health_che
 hypothesis.settings.load_profile("tests")
 
 from tests.storage_emulators import S3Emulator, run_s3_emulator  # noqa: E402
+
+# The same examples on every machine, however busy; ``--hypothesis-profile=default`` looks for others.
+settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)

@@ -722,7 +722,7 @@ ACTIONS = st.sampled_from(
     steps=st.lists(st.tuples(ACTIONS, st.integers(0, 10_000)), min_size=4, max_size=14),
     busy=st.lists(st.integers(0, 10_000), max_size=6),
 )
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 def test_whatever_happens_nothing_is_missed(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]], busy: list[int]
 ) -> None:
