@@ -24,11 +24,16 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def awork() -> Iterator[Sandbox]:
-    """A workspace with work of the last fourteen months up to yesterday, also at both ends of that day."""
+    """
+    A workspace with work of the last fourteen months up to yesterday, also at both ends of that day and the one before.
+
+    Until two o'clock the last nightly run is that of the day before.
+    """
     today = pendulum.today(BERLIN)
     with Sandbox(entries=6000, seed=5, start=today.subtract(months=14).date(), end=today.date()) as sandbox:
-        for start in (today.subtract(days=1), today.subtract(minutes=30)):
-            sandbox.store.add(sandbox.make_entry(started_at=start, timezone=BERLIN))
+        for day in (today.subtract(days=1), today.subtract(days=2)):
+            for start in (day, day.add(days=1).subtract(minutes=30)):
+                sandbox.store.add(sandbox.make_entry(started_at=start, timezone=BERLIN))
         yield sandbox
 
 

@@ -12,8 +12,9 @@ import requests
 
 T = TypeVar("T")
 
-# A limit against hanging, not an expectation: on a busy machine a task takes many seconds to start.
-PATIENCE = 120.0
+# A limit against hanging, not an expectation: on a busy machine a task takes many seconds to start, and a run of many
+# mapped tasks takes minutes.
+PATIENCE = 300.0
 FINISHED = {"success", "failed", "skipped", "upstream_failed", "removed"}
 
 

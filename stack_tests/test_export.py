@@ -9,15 +9,22 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_awork.sandbox import Sandbox, Stall
+from airflow_provider_awork.sandbox.faults import RuleRequest
+from airflow_provider_awork.sandbox.store import Store
 from stack_tests.exports import assert_only_the_set, exported_ids, names
 from stack_tests.rest_api import RestApi, wait_for
 
 
 @pytest.fixture
 def stalling_awork(awork: Sandbox) -> Iterator[Sandbox]:
-    """An awork that sends four pages more, and then none."""
+    """An awork that sends four pages more, and then none; the watcher goes on."""
     pages = itertools.count(1)
-    awork.faults.add(lambda request, _: Stall(600) if request.number and next(pages) > 4 else None)
+
+    def stall(request: RuleRequest, _: Store) -> Stall | None:
+        watched = "watch me" in request.query.get("filterby", "")
+        return Stall(600) if request.number and not watched and next(pages) > 4 else None
+
+    awork.faults.add(stall)
     yield awork
     awork.faults.clear()
 

@@ -13,10 +13,11 @@ from stack_tests.stack import AirflowStack
 
 
 def wait_for_polls(awork: Sandbox, count: int) -> None:
-    """Wait for so many further looks of the watcher."""
+    """Wait for so many further answers to the watcher; what it asks at its start does not count."""
 
     def polls() -> int:
-        return sum("watch me" in request.query.get("filterby", "") for request in awork.requests)
+        asked = [request for request in awork.requests if "watch me" in request.query.get("filterby", "")]
+        return sum(request.query.get("pageSize") == "1000" and request.ended is not None for request in asked)
 
     before = polls()
     wait_for(f"{count} polls", lambda: polls() >= before + count)

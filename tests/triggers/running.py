@@ -58,6 +58,11 @@ def nothing_is_held() -> bool:
     return not poller._in_use
 
 
+def paused() -> bool:
+    """Whether a trigger waits for the rate limit."""
+    return any(shared._hook.client.session.limiter.paused_for() > 0 for shared in poller._in_use.values())
+
+
 @contextmanager
 def supervisor() -> Iterator[None]:
     """Answer what triggers ask Airflow for, from the database of the tests (Airflow 3.3)."""
