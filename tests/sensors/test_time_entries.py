@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, cast
@@ -16,7 +15,7 @@ from airflow.sdk import DAG, Context
 from airflow_provider_awork.client.filters import field
 from airflow_provider_awork.exceptions import AworkPollError
 from airflow_provider_awork.sandbox import Sandbox
-from airflow_provider_awork.sandbox.faults import Answer, Fault, Rule, RuleRequest, every, first
+from airflow_provider_awork.sandbox.faults import Answer, Rule, RuleRequest, at, every, first
 from airflow_provider_awork.sandbox.store import Store
 from airflow_provider_awork.sensors.time_entries import AworkTimeEntriesSensor
 from tests.airflow_harness import DagResult, connection_in_environment, data_interval_timetable, run_dag
@@ -229,22 +228,15 @@ def test_errors_do_not_outlast_the_timeout(awork: Sandbox, mode: dict[str, Any])
 
 
 def test_errors_do_not_outlast_a_timeout_that_earlier_processes_used_up(awork: Sandbox) -> None:
-    """Two errors near the end of the time; another request would find what is waited for."""
-    errors = []
-    begun: list[float] = []
-
-    def rule(request: RuleRequest, _: Store) -> Fault:
-        begun.append(time.monotonic())
-        if begun[-1] - begun[0] < 1.5:
-            return Answer(200, [], {"aw-totalitems": "0"})
-        errors.append(request)
-        return Answer(500) if len(errors) <= 2 else Answer(200, [], {"aw-totalitems": "1"})
-
-    awork.faults.add(rule)
-    result = run({"mode": "reschedule"}, "sensor_used_up", timeout=2, poke_interval=0.5)
+    """The second of two slow answers is an error; another request would find what is waited for."""
+    awork.settings.latency = 1.0
+    awork.faults.add(at(2, Answer(500)))
+    awork.faults.add(change_at(3, set_all_billed))
+    limits = {"timeout": 1.5, "min_count": 0, "max_count": 0}
+    result = run({"mode": "reschedule"}, "sensor_used_up", filterby=UNBILLED, **limits)
     assert outcome(result) == ("failed", 1)
     assert "AirflowSensorTimeout" in result.logs
-    assert 1 <= len(errors) <= 2
+    assert len(awork.requests) <= 2
 
 
 def test_execution_timeout_while_deferred_allows_another_try(awork: Sandbox) -> None:
