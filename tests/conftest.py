@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Iterator
 
-import hypothesis
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -16,10 +15,6 @@ from tests import airflow_environment
 airflow_environment.isolate()
 # gcsfs reads this when it is imported; without it, it asks for the kind of a bucket by gRPC, which no emulator speaks.
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
-
-# A busy machine is slow: how long an example takes, or makes itself wait for, says nothing.
-hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("tests")
 
 from tests.storage_emulators import S3Emulator, run_s3_emulator  # noqa: E402
 

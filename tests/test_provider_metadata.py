@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import pkgutil
 import subprocess
 import sys
@@ -190,7 +191,7 @@ AIRFLOW_COMMANDS = {
 
 
 @pytest.fixture(scope="module")
-def airflow_providers() -> dict[str, Any]:
+def airflow_providers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Give the output of ``airflow providers`` by subcommand, the commands run at the same time."""
     running = {
         name: subprocess.Popen(
@@ -198,6 +199,8 @@ def airflow_providers() -> dict[str, Any]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # A home for each: they write an airflow.cfg, which another might read half written.
+            env={**os.environ, "AIRFLOW_HOME": str(tmp_path_factory.mktemp(name))},
         )
         for name, arguments in AIRFLOW_COMMANDS.items()
     }
