@@ -93,6 +93,7 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
         "initial_window_start",
         "project_id",
     )
+    flags: Sequence[str] = (*AworkToObjectStorageOperator.flags, "estimate")
 
     def __init__(
         self,
@@ -276,6 +277,7 @@ class AworkListToObjectStorageOperator(AworkToObjectStorageOperator):
         "project_id",
         "query_params",
     )
+    flags: Sequence[str] = (*AworkToObjectStorageOperator.flags, "show_archived")
 
     def __init__(
         self,

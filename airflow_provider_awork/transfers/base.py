@@ -66,6 +66,8 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
         "spool_folder",
         "awork_conn_id",
     )
+    #: Parameters that are not templated: the text ``False`` would count as true.
+    flags: Sequence[str] = ("csv_formula_guard", "fail_if_empty")
     _lineage: ExportLineage | None = None
 
     def __init__(
@@ -102,6 +104,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
         :raises AworkConfigError: one cannot work.
         :raises AworkMissingExtraError: a library is missing.
         """
+        from airflow_provider_awork.client.arguments import checked_flag
         from airflow_provider_awork.extract.writers import check_format
 
         if not _ABSOLUTE.match(str(self.destination).strip()):
@@ -114,6 +117,8 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
             if value is not None and (not isinstance(value, int) or value < 1 or (most and value > most)):
                 upto = f" up to {most}" if most else ""
                 raise AworkConfigError(f"{name}: {value!r} is not a positive whole number{upto}")
+        for name in self.flags:
+            checked_flag(getattr(self, name), name)
         check_format(self.file_format, self.compression)
 
     def publish(self, context: Context, export: Export) -> dict[str, Any]:

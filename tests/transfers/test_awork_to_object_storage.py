@@ -207,6 +207,8 @@ def test_s3_through_an_airflow_connection(awork: Sandbox, s3_emulator: S3Emulato
         ({"compression": "snappy"}, "compression: 'snappy'"),
         ({"file_format": "parquet", "compression": "gzip"}, "compression: 'gzip'"),
         ({"max_rows_per_file": 0}, "max_rows_per_file"),
+        ({"estimate": "False"}, "estimate: 'False' is neither True nor False"),
+        ({"fail_if_empty": "false"}, "fail_if_empty: 'false' is neither True nor False"),
         ({"max_concurrent_requests": 51}, "max_concurrent_requests"),
         ({"csv_formula_guard": True}, "csv_formula_guard"),
         ({"spool_folder": "/no/such/folder"}, "spool_folder"),
