@@ -58,8 +58,10 @@ class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     def __repr__(self) -> str:
         """Without proxies, whose URLs may hold passwords."""
-        shown = (f"{name}={value!r}" for name, value in msgspec.structs.asdict(self).items() if name != "proxies")
-        return f"{type(self).__name__}({', '.join(shown)})"
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:  # rich shows local variables in tracebacks
+        return [(name, value) for name, value in msgspec.structs.asdict(self).items() if name != "proxies"]
 
 
 class AworkConfig(msgspec.Struct, frozen=True, kw_only=True):

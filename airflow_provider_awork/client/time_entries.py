@@ -149,7 +149,7 @@ class AworkClient(TimeEntryOperations):
                 )
             if is_last:
                 return
-            seen.update(page.ids)
+            seen.update(filter(None, page.ids))  # some rows have none
 
     def count(self, path: str, *, filterby: str | None = None) -> int:
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from rich.pretty import pretty_repr
 
 from airflow_provider_awork.client.config import DEFAULT_BASE_URL, ConnectionExtras, build_config
 from airflow_provider_awork.exceptions import AworkConfigError
@@ -88,7 +89,7 @@ def test_a_wrong_value_names_its_field_and_is_not_tried_again(parts: dict[str, A
 def test_proxies_are_not_shown() -> None:
     extras = build_config(token="key", extras={"proxies": {"https": "http://user:pass@proxy"}, "verify": False}).extras
     assert "verify=False" in repr(extras)
-    assert "pass" not in f"{extras!r} {extras}"
+    assert "pass" not in f"{extras!r} {extras} {pretty_repr(extras)}"
 
 
 def test_the_connection_form_offers_exactly_these_extras_with_these_defaults() -> None:

@@ -22,7 +22,7 @@ from airflow_provider_awork.exceptions import (
     AworkPagingError,
 )
 from airflow_provider_awork.hooks.awork import AworkHook
-from airflow_provider_awork.sandbox import Sandbox
+from airflow_provider_awork.sandbox import Answer, RuleRequest, Sandbox, Store
 from tests.airflow_harness import connection_in_environment
 
 
@@ -337,3 +337,14 @@ def test_a_count_without_total_is_an_error() -> None:
         pytest.raises(AworkPagingError, match="aw-totalitems"),
     ):
         AworkHook().count_time_entries()
+
+
+def test_rows_without_ids_are_all_given_in_an_order_of_ones_own() -> None:
+    def page(request: RuleRequest, store: Store) -> Answer | None:
+        pages = {"1": [{"name": "a"}, {"name": "b"}], "2": [{"name": "c"}]}
+        number = request.query.get("page")
+        return Answer(200, pages[number], {"aw-totalitems": "3"}) if number in pages else None
+
+    with Sandbox(entries=0) as awork, connection_in_environment(awork.url, awork.token):
+        awork.faults.add(page)
+        assert [row["name"] for row in AworkHook().get_list("projects", orderby="name")] == ["a", "b", "c"]
