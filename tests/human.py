@@ -13,7 +13,6 @@ from unittest import mock
 from tests.airflow_harness import prepare_airflow
 
 POLL_SECONDS = 0.2
-WAITING = {"deferred", "awaiting_input"}  # before Airflow 3.3, and since
 
 
 class Human:
@@ -49,7 +48,7 @@ class Human:
         )
         answer.raise_for_status()
         # A question is there before its task waits. What is answered in between wakes nobody: the task waits for good.
-        return [asked for asked in answer.json()["hitl_details"] if asked["task_instance"]["state"] in WAITING]
+        return [asked for asked in answer.json()["hitl_details"] if asked["task_instance"]["state"] != "running"]
 
     def _give_answer(self, question: dict[str, Any]) -> None:
         ti = question["task_instance"]
