@@ -356,10 +356,9 @@ class PageReader:
         :param delivered: which of them have been delivered.
         """
         ties = [each for each, key in self._recent.items() if key == self.frontier]
-        again = list(compress(tied, delivered))
-        enough = min(SURE_TIES, len(ties), self._largest_overlap)
-        in_order = [each for each in ties if each in set(again)]
-        return len(again) >= enough and again == tied[: len(again)] == in_order
+        again = set(compress(tied, delivered))
+        in_order = [each for each in ties if each in again]
+        return len(again) >= min(SURE_TIES, len(ties), self._largest_overlap) and tied[: len(again)] == in_order
 
     def _accepts_short(self, page: Page, size: int) -> bool:
         """
