@@ -90,8 +90,8 @@ def run_doctor(conn_id: str, json_file: str | None = None) -> int:
 def _examined(conn_id: str) -> Report:
     # Airflow's own commands say so, too: a connection of the metadata database is found, one of the environment first.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    from airflow_provider_awork.client.session import AworkSession
-    from airflow_provider_awork.client.time_entries import AworkClient
+    from airflow_provider_awork.client.client import AworkClient
+    from airflow_provider_awork.client.http.session import AworkSession
     from airflow_provider_awork.doctor.examination import RETRY, examine
     from airflow_provider_awork.doctor.report import Report, failed
     from airflow_provider_awork.exceptions import AworkConfigError

@@ -95,9 +95,9 @@ def _refused(base_url: str) -> int:
 
 def _replace_pacing(hook: Any, requests_per_minute: int | None, minute: float) -> None:
     """The session's own pacing knows minutes of 60 s only, and cannot be switched off."""
-    from airflow_provider_awork.client.rate_limit import RateLimiter
-    from airflow_provider_awork.client.session import AworkSession
-    from airflow_provider_awork.client.time_entries import AworkClient
+    from airflow_provider_awork.client.client import AworkClient
+    from airflow_provider_awork.client.http.rate_limit import RateLimiter
+    from airflow_provider_awork.client.http.session import AworkSession
 
     if requests_per_minute:
         limiter = RateLimiter.for_share(requests_per_minute, minute=minute)

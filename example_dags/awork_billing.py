@@ -34,7 +34,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, ObjectStoragePath, task
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from airflow_provider_awork.client import surrogates
+from airflow_provider_awork.client.http import surrogates
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.operators.time_entries import AworkBatchTimeEntriesOperator, value_at
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator

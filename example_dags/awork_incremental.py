@@ -51,7 +51,7 @@ with DAG(
         import duckdb
         import pyarrow.parquet as pq
 
-        from airflow_provider_awork.extract.manifest import verify_manifest
+        from airflow_provider_awork.files.manifest import verify_manifest
 
         os.makedirs(os.path.dirname(DATABASE), exist_ok=True)
         folder = ObjectStoragePath(summary["destination"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from airflow_provider_awork.extract.model import TIME_ENTRY
+from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 
 COLUMNS = Path(__file__).resolve().parent.parent / "docs" / "columns.md"
 

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import airflow_environment
+from tests.helpers import airflow_environment
 
 # Airflow reads its settings when it is first imported, so they come before any import of Airflow or of the package.
 airflow_environment.isolate()
 # gcsfs reads this when it is imported; without it, it asks for the kind of a bucket by gRPC, which no emulator speaks.
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 
-from tests.storage_emulators import S3Emulator, run_s3_emulator  # noqa: E402
+from tests.helpers.storage_emulators import S3Emulator, run_s3_emulator  # noqa: E402
 
 # The same examples on every machine, however busy; ``--hypothesis-profile=default`` looks for others.
 settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -18,7 +18,7 @@ import pytest
 from airflow_provider_awork.cli import main
 from airflow_provider_awork.doctor.examination import CHECKS
 from airflow_provider_awork.sandbox import Sandbox
-from tests.airflow_harness import connection_in_environment, prepare_airflow
+from tests.helpers.airflow_harness import connection_in_environment, prepare_airflow
 
 KEY = "right-key-0a1b2c3d"
 WRONG_KEY = "wrong-key-4e5f6a7b"

@@ -29,7 +29,7 @@ from airflow_provider_awork.transfers.awork_to_object_storage import (
     AworkListToObjectStorageOperator,
     AworkTimeEntriesToObjectStorageOperator,
 )
-from tests.airflow_harness import connection_in_environment
+from tests.helpers.airflow_harness import connection_in_environment
 
 
 def modules() -> Iterator[ModuleType]:

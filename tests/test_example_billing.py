@@ -17,7 +17,7 @@ import pendulum
 import pytest
 
 from airflow_provider_awork.sandbox import Answer, Fault, RuleRequest, Sandbox, Store
-from tests.airflow_harness import (
+from tests.helpers.airflow_harness import (
     DagResult,
     connection_in_environment,
     continue_dag,
@@ -25,8 +25,8 @@ from tests.airflow_harness import (
     prepare_airflow,
     run_dag,
 )
-from tests.examples import load
-from tests.human import human
+from tests.helpers.examples import load
+from tests.helpers.human import human
 
 BERLIN = "Europe/Berlin"
 OCTOBER, NOVEMBER, DECEMBER = (
@@ -146,7 +146,7 @@ def test_a_worker_that_is_killed_between_invoice_and_mark(awork: Sandbox, destin
     with (tmp_path / "log").open("wb") as log:
         arguments = [OCTOBER[1].isoformat(), *(moment.isoformat() for moment in OCTOBER)]
         worker = subprocess.Popen(
-            [sys.executable, "-m", "tests.billing_process", *arguments],
+            [sys.executable, "-m", "tests.helpers.billing_process", *arguments],
             cwd=ROOT,
             env=os.environ | {"TMPDIR": str(tmp_path)},
             stdout=log,

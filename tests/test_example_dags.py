@@ -18,8 +18,8 @@ import pytest
 from airflow.models.variable import Variable
 
 from airflow_provider_awork.sandbox import Headers, Sandbox
-from tests.airflow_harness import connection_in_environment, prepare_airflow, run_dag
-from tests.examples import EXAMPLES, load
+from tests.helpers.airflow_harness import connection_in_environment, prepare_airflow, run_dag
+from tests.helpers.examples import EXAMPLES, load
 
 BERLIN = "Europe/Berlin"
 HAS_PARTITIONS = hasattr(airflow.sdk, "CronPartitionTimetable")

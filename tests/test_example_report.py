@@ -14,8 +14,8 @@ import pendulum
 import pytest
 
 from airflow_provider_awork.sandbox import Sandbox
-from tests.airflow_harness import connection_in_environment, run_dag
-from tests.examples import load
+from tests.helpers.airflow_harness import connection_in_environment, run_dag
+from tests.helpers.examples import load
 
 BERLIN = "Europe/Berlin"
 MONDAY = pendulum.datetime(2026, 11, 23, tz=BERLIN)

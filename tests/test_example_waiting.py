@@ -11,8 +11,8 @@ import pytest
 from airflow_provider_awork.sandbox import Sandbox
 from airflow_provider_awork.sandbox.faults import RuleRequest
 from airflow_provider_awork.sandbox.store import Store
-from tests.airflow_harness import connection_in_environment, run_dag
-from tests.examples import load
+from tests.helpers.airflow_harness import connection_in_environment, run_dag
+from tests.helpers.examples import load
 
 BERLIN = "Europe/Berlin"
 

@@ -18,7 +18,7 @@ import jsonschema
 import pytest
 
 import airflow_provider_awork
-from airflow_provider_awork.client.config import ConnectionExtras, build_config
+from airflow_provider_awork.client.http.config import ConnectionExtras, build_config
 from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.get_provider_info import CONNECTION_TYPE, get_provider_info
 

@@ -21,9 +21,9 @@ import requests
 from airflow.sdk import DAG, Context, ObjectStoragePath
 
 from airflow_provider_awork.cli import main
-from airflow_provider_awork.client.config import DEFAULT_BASE_URL as BASE_URL
-from airflow_provider_awork.client.config import ConnectionExtras
-from airflow_provider_awork.client.oauth import parse_pair
+from airflow_provider_awork.client.http.config import DEFAULT_BASE_URL as BASE_URL
+from airflow_provider_awork.client.http.config import ConnectionExtras
+from airflow_provider_awork.client.http.oauth import parse_pair
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.operators.time_entries import (
     AworkBatchTimeEntriesOperator,
@@ -39,7 +39,7 @@ from airflow_provider_awork.transfers.awork_to_object_storage import (
     AworkTimeEntriesToObjectStorageOperator,
 )
 from scripts.write_columns import COLUMNS, columns_page
-from tests.airflow_harness import connection_in_environment, run_dag
+from tests.helpers.airflow_harness import connection_in_environment, run_dag
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "README.md", *ROOT.glob("docs/*.md"))}

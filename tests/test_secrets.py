@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_awork.client import session
+from airflow_provider_awork.client.http import session
 from airflow_provider_awork.sandbox import Sandbox
-from tests.airflow_harness import DagResult, connection_in_environment, prepare_airflow, run_dag
+from tests.helpers.airflow_harness import DagResult, connection_in_environment, prepare_airflow, run_dag
 
 KEY = "right-key-0a1b2c3d"
 WRONG_KEY = "wrong-key-4e5f6a7b"

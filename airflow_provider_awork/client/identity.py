@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_awork.client import surrogates
-from airflow_provider_awork.client.rate_limit import http_date
-from airflow_provider_awork.client.session import AworkSession, decode_body, decode_json
+from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.http.rate_limit import http_date
+from airflow_provider_awork.client.http.session import AworkSession, decode_body, decode_json
 from airflow_provider_awork.exceptions import AworkAssumptionError, AworkRequestError
 
 log = logging.getLogger(__name__)

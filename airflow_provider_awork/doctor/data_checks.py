@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_awork.client.rate_limit import announced_limits, http_date
+from airflow_provider_awork.client.http.rate_limit import announced_limits, http_date
+from airflow_provider_awork.columns.decoding import RowDecoder
+from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 from airflow_provider_awork.doctor.report import Finding, failed, ok, warning
 from airflow_provider_awork.doctor.workspace import Workspace
-from airflow_provider_awork.extract.decoding import RowDecoder
-from airflow_provider_awork.extract.model import TIME_ENTRY
 
 PLANS = {1000: "Basic to Professional", 3000: "Enterprise"}
 SHOWN_FIELDS = 5

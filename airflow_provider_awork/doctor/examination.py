@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from airflow_provider_awork.client.config import DEFAULT_BASE_URL
-from airflow_provider_awork.client.session import RetryRules
-from airflow_provider_awork.client.time_entries import AworkClient
+from airflow_provider_awork.client.client import AworkClient
+from airflow_provider_awork.client.http.config import DEFAULT_BASE_URL
+from airflow_provider_awork.client.http.session import RetryRules
 from airflow_provider_awork.doctor import data_checks, filter_checks, page_checks
 from airflow_provider_awork.doctor.report import Finding, Outcome, Report, failed
 from airflow_provider_awork.doctor.samples import NotCheckedError, NotProvenError
@@ -76,7 +76,7 @@ def examine(client: AworkClient, *, connection: str) -> Report:
     :param client: of the workspace.
     :param connection: id of the connection, for the report.
 
-    >>> from airflow_provider_awork.client.config import build_config
+    >>> from airflow_provider_awork.client.http.config import build_config
     >>> from airflow_provider_awork.sandbox import Sandbox
     >>> with Sandbox(entries=10) as awork:
     ...     config = build_config(token=awork.token, base_url=awork.url)

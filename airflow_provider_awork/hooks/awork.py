@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Connection
 
-    from airflow_provider_awork.client.config import AworkConfig
-    from airflow_provider_awork.client.identity import Identity
-    from airflow_provider_awork.client.models import (
+    from airflow_provider_awork.client.client import AworkClient
+    from airflow_provider_awork.client.entries.models import (
         BatchOperation,
         BatchResult,
         NewTimeEntry,
         TimeEntryChanges,
         TimeEntryReplacement,
     )
-    from airflow_provider_awork.client.oauth import OAuthClient
-    from airflow_provider_awork.client.paging import PageReader
-    from airflow_provider_awork.client.rows import RowReader
-    from airflow_provider_awork.client.time_entries import AworkClient
-    from airflow_provider_awork.extract.windows import Window
+    from airflow_provider_awork.client.http.config import AworkConfig
+    from airflow_provider_awork.client.http.oauth import OAuthClient
+    from airflow_provider_awork.client.identity import Identity
+    from airflow_provider_awork.client.lists.paging import PageReader
+    from airflow_provider_awork.client.lists.rows import RowReader
     from airflow_provider_awork.hooks.token_store import TokenStore
+    from airflow_provider_awork.windows.window import Window
 
 log = logging.getLogger(__name__)
 
@@ -126,8 +126,8 @@ class AworkHook(BaseHook):
     @cached_property
     def client(self) -> AworkClient:
         """The client, made at first use."""
-        from airflow_provider_awork.client.session import AworkSession, RetryRules
-        from airflow_provider_awork.client.time_entries import AworkClient
+        from airflow_provider_awork.client.client import AworkClient
+        from airflow_provider_awork.client.http.session import AworkSession, RetryRules
 
         retry = RetryRules.single_try() if self.single_try else RetryRules()
         return AworkClient(self.config, session=AworkSession(self.config, retry=retry))
@@ -214,7 +214,7 @@ class AworkHook(BaseHook):
         :raises AworkRequestError: awork refuses the request, for example a bad filter or key.
         :raises AworkPagingError: entries cannot be read without losing some.
         """
-        from airflow_provider_awork.client import surrogates
+        from airflow_provider_awork.client.http import surrogates
 
         if limit is not None and limit < 1:
             raise AworkConfigError(f"limit: {limit} is not a positive number")
@@ -254,9 +254,9 @@ class AworkHook(BaseHook):
         :param page_size: rows of a page, at most 1000 (the default).
         :param concurrency: requests in flight; None takes the connection's.
         """
-        from airflow_provider_awork.client.paging import PAGE_SIZE
-        from airflow_provider_awork.client.time_entries import list_path
-        from airflow_provider_awork.extract.windows import INSTANT_FIELDS
+        from airflow_provider_awork.client.client import list_path
+        from airflow_provider_awork.client.lists.paging import PAGE_SIZE
+        from airflow_provider_awork.windows.window import INSTANT_FIELDS
 
         path = list_path(project_id=project_id, task_id=task_id)
         expression = self._restricted(filterby, window)
@@ -297,8 +297,8 @@ class AworkHook(BaseHook):
         task_id: str | None = None,
     ) -> int:
         """How many time entries match a window that is known already; else as :meth:`count_time_entries`."""
-        from airflow_provider_awork.client.time_entries import list_path
-        from airflow_provider_awork.extract.windows import INSTANT_FIELDS
+        from airflow_provider_awork.client.client import list_path
+        from airflow_provider_awork.windows.window import INSTANT_FIELDS
 
         path = list_path(project_id=project_id, task_id=task_id)
         expression = self._restricted(filterby, window)
@@ -378,7 +378,7 @@ class AworkHook(BaseHook):
         :param fields: awork's names: ``userId``, ``typeOfWorkId``, ``timezone`` (IANA) and the day of the start are
             needed. Times are UTC (``startDateUtc`` ..., or aware datetimes as ``started_at``, ``ended_at``) or local
             (``startDateLocal`` ...), not both; ``duration`` is in seconds. See
-            :class:`~airflow_provider_awork.client.models.NewTimeEntry`.
+            :class:`~airflow_provider_awork.client.entries.models.NewTimeEntry`.
         :return: the entry as awork stored it.
         :raises AworkConfigError: a field is missing or cannot work; nothing was sent.
         :raises AworkValidationError: awork refuses a field.
@@ -550,8 +550,8 @@ class AworkHook(BaseHook):
         :raises AworkPagingError: the rows need several pages but have no ``createdOn``, or nothing tells where the list
             ends.
         """
-        from airflow_provider_awork.client import surrogates
-        from airflow_provider_awork.extract.dimensions import comes_whole
+        from airflow_provider_awork.client.http import surrogates
+        from airflow_provider_awork.columns.lists import comes_whole
 
         path = path.strip("/")
         if comes_whole(path):
@@ -605,7 +605,7 @@ class AworkHook(BaseHook):
             return None
 
     def _restricted(self, filterby: str | None, window: Window | None) -> str | None:
-        from airflow_provider_awork.client.filters import all_of
+        from airflow_provider_awork.client.lists.filters import all_of
 
         if window is None:
             return all_of(filterby)
@@ -619,7 +619,7 @@ def make_window(
     timezone: str | None,
 ) -> Window | None:
     """The window that four parameters describe; None if they describe none."""
-    from airflow_provider_awork.extract.windows import Window
+    from airflow_provider_awork.windows.window import Window
 
     if field is None and start is None and end is None:
         return None

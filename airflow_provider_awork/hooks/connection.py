@@ -14,8 +14,8 @@ from airflow_provider_awork.hooks.token_store import TokenStore
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-    from airflow_provider_awork.client.config import AworkConfig
-    from airflow_provider_awork.client.oauth import OAuthClient
+    from airflow_provider_awork.client.http.config import AworkConfig
+    from airflow_provider_awork.client.http.oauth import OAuthClient
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def config_of(connection: Connection) -> AworkConfig:
 
     :raises AworkConfigError: a field of the connection has a value that cannot work.
     """
-    from airflow_provider_awork.client.config import MAKE_A_KEY, build_config, check_extras
+    from airflow_provider_awork.client.http.config import MAKE_A_KEY, build_config, check_extras
 
     token: str | None
     with _naming(connection):
@@ -50,8 +50,8 @@ def oauth_client_of(connection: Connection) -> tuple[OAuthClient, TokenStore]:
 
     :raises AworkConfigError: the connection is none with OAuth, or a field has a value that cannot work.
     """
-    from airflow_provider_awork.client.config import check_base_url, check_extras
-    from airflow_provider_awork.client.oauth import OAuthClient
+    from airflow_provider_awork.client.http.config import check_base_url, check_extras
+    from airflow_provider_awork.client.http.oauth import OAuthClient
 
     with _naming(connection):
         _refuse_unused(connection)

@@ -10,7 +10,7 @@ import tenacity
 from airflow_provider_awork.exceptions import AworkConfigError, AworkError
 
 if TYPE_CHECKING:
-    from airflow_provider_awork.client.oauth import TokenPair
+    from airflow_provider_awork.client.http.oauth import TokenPair
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class TokenStore:
         """
         from airflow.sdk import Variable
 
-        from airflow_provider_awork.client.oauth import parse_pair
+        from airflow_provider_awork.client.http.oauth import parse_pair
 
         text = Variable.get(self.variable, default=None)
         if text is None:

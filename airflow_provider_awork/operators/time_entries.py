@@ -8,21 +8,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_awork.base_operator import (
+from airflow_provider_awork.exceptions import AworkConfigError, AworkTooLargeError
+from airflow_provider_awork.hooks.awork import AworkHook
+from airflow_provider_awork.operators.base import (
     WINDOW_PARAMETERS,
     AworkBaseOperator,
     AworkStoppableOperator,
     AworkWindowOperator,
 )
-from airflow_provider_awork.exceptions import AworkConfigError, AworkTooLargeError
-from airflow_provider_awork.hooks.awork import AworkHook
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
-    from airflow_provider_awork.client.batch_changes import BatchReport
-    from airflow_provider_awork.client.entry_states import EntryKey
+    from airflow_provider_awork.billing.batch_changes import BatchReport
+    from airflow_provider_awork.billing.entry_states import EntryKey
 
 LOGGED_IDS = 100
 FREE_FIELDS = ("task/project/",)  # objects whose fields the model does not name
@@ -108,8 +108,8 @@ class AworkTimeEntriesOperator(AworkWindowOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         import msgspec
 
-        from airflow_provider_awork.client import surrogates
-        from airflow_provider_awork.client.time_entries import list_path
+        from airflow_provider_awork.client.client import list_path
+        from airflow_provider_awork.client.http import surrogates
 
         self._check_parameters()
         list_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
@@ -283,7 +283,7 @@ class AworkBatchTimeEntriesOperator(AworkStoppableOperator):
         self.awork_conn_id = awork_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_awork.client.batch_changes import BatchChange
+        from airflow_provider_awork.billing.batch_changes import BatchChange
 
         self._check_parameters()
         change = BatchChange(
@@ -335,9 +335,9 @@ class AworkBatchTimeEntriesOperator(AworkStoppableOperator):
 
     @contextmanager
     def _keys(self) -> Iterator[Collection[EntryKey]]:
-        from airflow_provider_awork.client.entry_states import entry_keys
-        from airflow_provider_awork.extract.published_keys import read_keys
-        from airflow_provider_awork.extract.spool import spool_folder
+        from airflow_provider_awork.billing.entry_states import entry_keys
+        from airflow_provider_awork.billing.published_keys import read_keys
+        from airflow_provider_awork.files.spool import spool_folder
 
         if self.time_entry_ids is not None:
             yield entry_keys(_ids_in(self.time_entry_ids))
@@ -493,7 +493,7 @@ def has_path(entry: dict[str, Any], path: str) -> bool:
 
 def documented_fields() -> set[str]:
     """The paths of awork's documented fields, those of the objects on the way included."""
-    from airflow_provider_awork.extract.model import DERIVED, TIME_ENTRY
+    from airflow_provider_awork.columns.time_entry import DERIVED, TIME_ENTRY
 
     paths = [column.path.split(".") for column in TIME_ENTRY.columns if column.path != DERIVED]
     return {"/".join(path[: depth + 1]) for path in paths for depth in range(len(path))}

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_awork.base_operator import AworkBaseOperator
 from airflow_provider_awork.exceptions import (
     AworkConfigError,
     AworkError,
@@ -16,11 +15,12 @@ from airflow_provider_awork.exceptions import (
     AworkTransportError,
 )
 from airflow_provider_awork.hooks.awork import AworkHook
+from airflow_provider_awork.operators.base import AworkBaseOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_awork.client.oauth import OAuthClient, TokenPair
+    from airflow_provider_awork.client.http.oauth import OAuthClient, TokenPair
     from airflow_provider_awork.hooks.token_store import TokenStore
 
 WHAT_TO_DO = (

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider_awork.base_operator import WINDOW_PARAMETERS, AworkWindowOperator
 from airflow_provider_awork.exceptions import (
     AworkAuthenticationError,
     AworkError,
@@ -18,7 +17,8 @@ from airflow_provider_awork.exceptions import (
     AworkPollRefusedError,
 )
 from airflow_provider_awork.hooks.awork import AworkHook
-from airflow_provider_awork.polling import CountRange, checked_interval, is_transient, wait_after, whole_number
+from airflow_provider_awork.operators.base import WINDOW_PARAMETERS, AworkWindowOperator
+from airflow_provider_awork.triggers.polling import CountRange, checked_interval, is_transient, wait_after, whole_number
 from airflow_provider_awork.version_compat import (
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -29,7 +29,7 @@ from airflow_provider_awork.version_compat import (
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_awork.extract.windows import Window
+    from airflow_provider_awork.windows.window import Window
 
 RUNNING_TIMERS = "startTimeUtc ne null and endTimeUtc eq null"
 UNBILLED = "isBillable eq true and isBilled eq false"
@@ -158,7 +158,7 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once, and again after errors that may pass. In deferrable mode the trigger does so instead."""
-        from airflow_provider_awork.client.time_entries import list_path
+        from airflow_provider_awork.client.client import list_path
 
         wanted = CountRange.of(min_count=self.min_count, max_count=self.max_count)
         checked_interval(self.poke_interval)

@@ -8,16 +8,16 @@ from datetime import date, datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_awork.base_operator import WINDOW_PARAMETERS, AworkWindowOperator
 from airflow_provider_awork.exceptions import AworkConfigError
+from airflow_provider_awork.operators.base import WINDOW_PARAMETERS, AworkWindowOperator
 from airflow_provider_awork.transfers.base import AworkToObjectStorageOperator, Export
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_awork.extract.dimensions import Resource
-    from airflow_provider_awork.extract.windows import Window
-    from airflow_provider_awork.incremental import IncrementalLoad
+    from airflow_provider_awork.columns.lists import Resource
+    from airflow_provider_awork.transfers.incremental import IncrementalLoad
+    from airflow_provider_awork.windows.window import Window
 
 LOOKBACK = timedelta(minutes=5)
 
@@ -129,7 +129,7 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
         return summary
 
     def _begin_load(self, context: Context) -> IncrementalLoad:
-        from airflow_provider_awork.incremental import begin_load
+        from airflow_provider_awork.transfers.incremental import begin_load
 
         return begin_load(
             context,
@@ -190,8 +190,8 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
             )
 
     def _time_entries(self, window: Window | None, *, folder: str = "") -> Export:
-        from airflow_provider_awork.client.time_entries import list_path
-        from airflow_provider_awork.extract.model import TIME_ENTRY
+        from airflow_provider_awork.client.client import list_path
+        from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 
         return Export(
             list=list_path(project_id=self.project_id),
@@ -295,7 +295,7 @@ class AworkListToObjectStorageOperator(AworkToObjectStorageOperator):
         self.query_params = query_params
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_awork.extract.dimensions import find_resource
+        from airflow_provider_awork.columns.lists import find_resource
 
         self.check_parameters()
         resource = find_resource(self.resource)
@@ -303,7 +303,7 @@ class AworkListToObjectStorageOperator(AworkToObjectStorageOperator):
         return self.publish(context, self._rows(resource))
 
     def _rows(self, resource: Resource) -> Export:
-        from airflow_provider_awork.extract.dimensions import IS_API_USER, list_path
+        from airflow_provider_awork.columns.lists import IS_API_USER, list_path
 
         path = list_path(self.resource, self.project_id)
         marks_api_users = IS_API_USER in resource.derived and self.file_format != "ndjson"

@@ -10,20 +10,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_awork.base_operator import AworkStoppableOperator
 from airflow_provider_awork.exceptions import AworkConfigError, AworkEmptyError, AworkPublishError
 from airflow_provider_awork.hooks.awork import AworkHook
+from airflow_provider_awork.operators.base import AworkStoppableOperator
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_awork.client.rows import RowReader
-    from airflow_provider_awork.extract.manifest import ManifestBody
-    from airflow_provider_awork.extract.marker import Owner
-    from airflow_provider_awork.extract.model import RowModel
-    from airflow_provider_awork.extract.windows import Window
-    from airflow_provider_awork.lineage import ExportLineage
+    from airflow_provider_awork.client.lists.rows import RowReader
+    from airflow_provider_awork.columns.time_entry import RowModel
+    from airflow_provider_awork.files.manifest import ManifestBody
+    from airflow_provider_awork.files.marker import Owner
+    from airflow_provider_awork.transfers.lineage import ExportLineage
+    from airflow_provider_awork.windows.window import Window
 
 # A path without a scheme would be seen from the worker's current folder, and file:// without a third slash, too.
 _ABSOLUTE = re.compile(r"/|(?:file|local)://(?:[^/]*@)?/|(?!(?:file|local):)[a-z][a-z0-9+.-]*://.", re.IGNORECASE)
@@ -104,8 +104,8 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
         :raises AworkConfigError: one cannot work.
         :raises AworkMissingExtraError: a library is missing.
         """
-        from airflow_provider_awork.client.arguments import checked_flag
-        from airflow_provider_awork.extract.writers import check_format
+        from airflow_provider_awork.client.entries.arguments import checked_flag
+        from airflow_provider_awork.files.writers import check_format
 
         if not _ABSOLUTE.match(str(self.destination).strip()):
             raise AworkConfigError(
@@ -127,9 +127,9 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
 
         :return: the manifest's summary.
         """
-        from airflow_provider_awork.extract.export import export_rows
-        from airflow_provider_awork.extract.publish import Publisher
-        from airflow_provider_awork.extract.spool import spool_folder
+        from airflow_provider_awork.files.export import export_rows
+        from airflow_provider_awork.files.publisher import Publisher
+        from airflow_provider_awork.files.spool import spool_folder
 
         started = time.monotonic()
         destination = self.destination_path(export.folder)
@@ -192,8 +192,8 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
 
         :raises AworkConfigError: a set of another workspace, list or key lies there.
         """
-        from airflow_provider_awork.extract.manifest import verify_manifest
-        from airflow_provider_awork.extract.writers import check_format
+        from airflow_provider_awork.files.manifest import verify_manifest
+        from airflow_provider_awork.files.writers import check_format
 
         destination = self.destination_path(export.folder)
         try:
@@ -226,7 +226,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
     def _lineage_of(
         self, export: Export, destination: ObjectStoragePath, manifest: dict[str, Any] | None = None
     ) -> ExportLineage:
-        from airflow_provider_awork.lineage import ExportLineage
+        from airflow_provider_awork.transfers.lineage import ExportLineage
 
         return ExportLineage(
             identity=self.hook.identity,
@@ -249,7 +249,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
     def _manifest(
         self, export: Export, reader: RowReader, unknown_fields: Mapping[str, int], seconds: float
     ) -> ManifestBody:
-        from airflow_provider_awork.extract.writers import check_format
+        from airflow_provider_awork.files.writers import check_format
 
         file_format, compression = check_format(self.file_format, self.compression)
         return {
@@ -299,7 +299,7 @@ def columns_of(model: RowModel, file_format: str) -> list[dict[str, str]] | None
 
 def summary_of(manifest: dict[str, Any], destination: str) -> dict[str, Any]:
     """What an XCom should carry of a manifest."""
-    from airflow_provider_awork.extract.manifest import set_sha256
+    from airflow_provider_awork.files.manifest import set_sha256
 
     return {
         "destination": destination,
@@ -320,7 +320,7 @@ def _origin(source: Mapping[str, Any]) -> str:
 
 
 def _owner(context: Context) -> Owner:
-    from airflow_provider_awork.extract.marker import Owner
+    from airflow_provider_awork.files.marker import Owner
 
     instance = context["ti"]
     return Owner(

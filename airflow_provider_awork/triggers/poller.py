@@ -19,7 +19,7 @@ from airflow_provider_awork.exceptions import AworkAuthenticationError, AworkPol
 from airflow_provider_awork.hooks.awork import AworkHook
 
 if TYPE_CHECKING:
-    from airflow_provider_awork.client.config import AworkConfig
+    from airflow_provider_awork.client.http.config import AworkConfig
 
 T = TypeVar("T")
 

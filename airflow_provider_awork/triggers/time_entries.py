@@ -17,13 +17,13 @@ from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
 from airflow_provider_awork.exceptions import AworkConfigError, AworkError, AworkRateLimitError
 from airflow_provider_awork.hooks.awork import AworkHook
-from airflow_provider_awork.polling import CountRange, checked_interval, is_transient, wait_after
 from airflow_provider_awork.triggers.memory import WatermarkMemory
 from airflow_provider_awork.triggers.poller import Poller
+from airflow_provider_awork.triggers.polling import CountRange, checked_interval, is_transient, wait_after
 from airflow_provider_awork.triggers.watermark import Snapshot, Watermark, floor, instant_text, newest_of
 
 if TYPE_CHECKING:
-    from airflow_provider_awork.client.changes import Change
+    from airflow_provider_awork.client.lists.changes import Change
 
 # Triggers that start together, as after a restart of the triggerer, drift apart by up to this part of their interval.
 DRIFT = 0.1
@@ -368,7 +368,7 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
         return instant_text(instant)
 
     def _read_newest(self, hook: AworkHook) -> str:
-        from airflow_provider_awork.client.changes import read_newest_change
+        from airflow_provider_awork.client.lists.changes import read_newest_change
 
         changes = read_newest_change(hook.client, self._path(), filterby=self.filterby)
         return newest_of(changes) or (instant_text(datetime.now(UTC)) if changes else "")
@@ -380,13 +380,13 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
         return Snapshot(since=since, changes=changes, newest=newest), max(newest, newest_of(changes))
 
     def _read_changes(self, since: str, hook: AworkHook) -> list[Change]:
-        from airflow_provider_awork.client.changes import read_changes
+        from airflow_provider_awork.client.lists.changes import read_changes
 
         _ = hook.identity
         return read_changes(hook.client, self._path(), filterby=self.filterby, since=since)
 
     def _path(self) -> str:
-        from airflow_provider_awork.client.time_entries import list_path
+        from airflow_provider_awork.client.client import list_path
 
         return list_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from airflow_provider_awork.client.changes import Change
+    from airflow_provider_awork.client.lists.changes import Change
 
 # What Airflow stores for an asset should stay below 64 KB. Only after more changes than these within the lookback, a
 # restart tells some of them again.

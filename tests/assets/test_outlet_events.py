@@ -17,8 +17,8 @@ from airflow_provider_awork.transfers.awork_to_object_storage import (
     AworkListToObjectStorageOperator,
     AworkTimeEntriesToObjectStorageOperator,
 )
-from tests.airflow_harness import DagResult, connection_in_environment, run_dag
-from tests.storage_emulators import S3Emulator
+from tests.helpers.airflow_harness import DagResult, connection_in_environment, run_dag
+from tests.helpers.storage_emulators import S3Emulator
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 ENTRIES = 50

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_awork.sandbox import Answer, Sandbox
-from tests.scenarios.runs import hook_for
+from tests.helpers.runs import hook_for
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ import requests
 from jsonschema import FormatChecker
 from openapi_schema_validator import OAS30Validator
 
-from airflow_provider_awork.client.arguments import BATCH_FIELDS
-from airflow_provider_awork.client.config import build_config
-from airflow_provider_awork.client.models import BATCH_OPERATIONS
-from airflow_provider_awork.client.time_entries import AworkClient, list_path
+from airflow_provider_awork.client.client import AworkClient, list_path
+from airflow_provider_awork.client.entries.arguments import BATCH_FIELDS
+from airflow_provider_awork.client.entries.models import BATCH_OPERATIONS
+from airflow_provider_awork.client.http.config import build_config
 from airflow_provider_awork.sandbox import RequestRecord, Sandbox
 
 BESIDE_THE_REPOSITORY = Path(__file__).parents[3] / "shared" / "awork" / "openapi-v1-subset.json"

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_awork.client.config import build_config
-from airflow_provider_awork.client.rate_limit import RateLimiter
-from airflow_provider_awork.client.session import AworkSession
-from airflow_provider_awork.client.time_entries import AworkClient
+from airflow_provider_awork.client.client import AworkClient
+from airflow_provider_awork.client.http.config import build_config
+from airflow_provider_awork.client.http.rate_limit import RateLimiter
+from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.doctor.examination import CHECKS, RETRY, UNANSWERED_CHECKS, examine
 from airflow_provider_awork.doctor.report import Finding, Outcome, Report
 from airflow_provider_awork.sandbox import Answer, Fault, Headers, Html, RuleRequest, Sandbox, Settings, Store
-from tests.scenarios.runs import hook_for, read_ids
+from tests.helpers.runs import hook_for, read_ids
 
 OK, WARNING, FAILED, UNPROVEN, SKIPPED = Outcome
 HEALTHY = {"rate_limit_per_minute": 1000, "minute": 1.0, "rate_limit_per_second": 1000, "second": 0.02}

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_provider_awork.client.paging import instant_key
+from airflow_provider_awork.client.lists.paging import instant_key
 from airflow_provider_awork.exceptions import (
     AworkAssumptionError,
     AworkAuthenticationError,
@@ -23,7 +23,7 @@ from airflow_provider_awork.exceptions import (
 )
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.sandbox import Answer, RuleRequest, Sandbox, Store
-from tests.airflow_harness import connection_in_environment
+from tests.helpers.airflow_harness import connection_in_environment
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_awork.client.operations import TimeEntryOperations
+from airflow_provider_awork.client.entries.operations import TimeEntryOperations
 from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.sandbox import Sandbox
-from tests.airflow_harness import connection_in_environment
+from tests.helpers.airflow_harness import connection_in_environment
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 

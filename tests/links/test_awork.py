@@ -9,13 +9,13 @@ import pendulum
 import pytest
 from airflow.sdk import DAG
 
-from airflow_provider_awork.base_operator import AworkBaseOperator
 from airflow_provider_awork.get_provider_info import get_provider_info
 from airflow_provider_awork.links.awork import APP_URL, AworkLink
+from airflow_provider_awork.operators.base import AworkBaseOperator
 from airflow_provider_awork.operators.time_entries import AworkTimeEntriesOperator
 from airflow_provider_awork.sandbox import Sandbox
 from airflow_provider_awork.sensors.time_entries import AworkTimeEntriesSensor
-from tests.airflow_harness import DagResult, connection_in_environment, run_dag
+from tests.helpers.airflow_harness import DagResult, connection_in_environment, run_dag
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 KEY = AworkLink().xcom_key

@@ -14,8 +14,8 @@ from airflow.sdk import DAG, ObjectStoragePath
 from airflow_provider_awork.operators.time_entries import AworkBatchTimeEntriesOperator, AworkTimeEntriesOperator
 from airflow_provider_awork.sandbox import Answer, RuleRequest, Sandbox, Store
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
-from tests.airflow_harness import DagResult, connection_in_environment, run_dag
-from tests.storage_emulators import S3Emulator
+from tests.helpers.airflow_harness import DagResult, connection_in_environment, run_dag
+from tests.helpers.storage_emulators import S3Emulator
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 BACKLOG = "isBillable eq true and isBilled eq false and duration gt 0"
@@ -192,7 +192,7 @@ def test_a_dry_run_only_reports_what_would_fail(awork: Sandbox) -> None:
 def test_an_error_in_the_middle_leaves_the_report_up_to_there(
     awork: Sandbox, monkeypatch: pytest.MonkeyPatch, status: int, said: str
 ) -> None:
-    monkeypatch.setattr("airflow_provider_awork.client.batch_changes.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("airflow_provider_awork.billing.batch_changes.FIRST_WAIT", 0.001)
     ids = backlog(awork)[:6]
     posts = 0
 

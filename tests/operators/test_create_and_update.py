@@ -11,7 +11,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_awork.operators.time_entries import AworkCreateTimeEntryOperator, AworkUpdateTimeEntryOperator
 from airflow_provider_awork.sandbox import CutBody, RuleRequest, Sandbox
-from tests.airflow_harness import DagResult, connection_in_environment, run_dag
+from tests.helpers.airflow_harness import DagResult, connection_in_environment, run_dag
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 

@@ -18,7 +18,7 @@ import pendulum
 import pytest
 from airflow.sdk import DAG
 
-from airflow_provider_awork.client.oauth import TokenPair, parse_pair
+from airflow_provider_awork.client.http.oauth import TokenPair, parse_pair
 from airflow_provider_awork.exceptions import AworkConfigError, AworkPollError
 from airflow_provider_awork.hooks import token_store
 from airflow_provider_awork.hooks.awork import AworkHook
@@ -27,7 +27,7 @@ from airflow_provider_awork.operators.time_entries import AworkTimeEntriesOperat
 from airflow_provider_awork.operators.tokens import AworkRefreshTokenOperator
 from airflow_provider_awork.sandbox import Answer, CutBody, Fault, Sandbox
 from airflow_provider_awork.triggers.poller import Poller
-from tests.airflow_harness import DagResult, prepare_airflow, run_dag
+from tests.helpers.airflow_harness import DagResult, prepare_airflow, run_dag
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 VARIABLE = "awork_person_token"
@@ -292,9 +292,9 @@ from unittest import mock
 import pendulum
 from airflow.sdk import DAG
 
-from airflow_provider_awork.client.oauth import OAuthClient
+from airflow_provider_awork.client.http.oauth import OAuthClient
 from airflow_provider_awork.operators.tokens import AworkRefreshTokenOperator
-from tests.airflow_harness import run_dag
+from tests.helpers.airflow_harness import run_dag
 
 refresh = OAuthClient.refresh
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import tenacity
 
-from airflow_provider_awork.extract import stores
+from airflow_provider_awork.files import stores
 from airflow_provider_awork.sandbox import Sandbox
-from tests.airflow_harness import connection_in_environment
-from tests.scenarios.destinations import Destination
-from tests.storage_emulators import (
+from tests.helpers.airflow_harness import connection_in_environment
+from tests.helpers.destinations import Destination
+from tests.helpers.storage_emulators import (
     AZURITE,
     AzureEmulator,
     Emulator,

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_awork.exceptions import AworkAssumptionError, AworkConfigError
-from airflow_provider_awork.extract.windows import Window
 from airflow_provider_awork.sandbox import Sandbox
-from tests.scenarios.exactness import ChangingEntries
-from tests.scenarios.runs import hook_for, read_ids
+from airflow_provider_awork.windows.window import Window
+from tests.helpers.exactness import ChangingEntries
+from tests.helpers.runs import hook_for, read_ids
 
 ZONES = ["Europe/Berlin", "America/New_York", "Asia/Kolkata"]
 END_OF_SUMMER_TIME = datetime(2025, 10, 26, 1, tzinfo=UTC)

@@ -16,10 +16,10 @@ from airflow.sdk import Context
 from airflow_provider_awork.exceptions import AworkBatchError
 from airflow_provider_awork.operators.time_entries import AworkBatchTimeEntriesOperator
 from airflow_provider_awork.sandbox import Fault, RuleRequest, Sandbox, Store
-from tests.airflow_harness import connection_in_environment
-from tests.change_log import ChangeLog
-from tests.scenarios.batch_process import BatchProcess
-from tests.scenarios.runs import export, hook_for
+from tests.helpers.airflow_harness import connection_in_environment
+from tests.helpers.batch_process import BatchProcess
+from tests.helpers.change_log import ChangeLog
+from tests.helpers.runs import export, hook_for
 
 ENTRIES = 10_000
 OTHERS = 300

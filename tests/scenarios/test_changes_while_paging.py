@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_awork.exceptions import AworkAssumptionError, AworkPagingError
-from airflow_provider_awork.extract.windows import Window
 from airflow_provider_awork.sandbox import Delay, Headers, RuleRequest, Sandbox, Store
-from tests.scenarios.exactness import ChangingEntries, Entry, everything
-from tests.scenarios.runs import export, exported_ids, hook_for, read_ids
+from airflow_provider_awork.windows.window import Window
+from tests.helpers.exactness import ChangingEntries, Entry, everything
+from tests.helpers.runs import export, exported_ids, hook_for, read_ids
 
 Change = Callable[[ChangingEntries], None]
 CONCURRENCIES = pytest.mark.parametrize("concurrency", [1, 8])

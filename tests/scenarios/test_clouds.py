@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_awork.extract.manifest import MANIFEST_NAME, read_manifest
+from airflow_provider_awork.files.manifest import MANIFEST_NAME, read_manifest
 from airflow_provider_awork.sandbox import Sandbox
-from tests.scenarios.destinations import Destination, export_successfully
+from tests.helpers.destinations import Destination, export_successfully
 
 FORMATS: list[dict[str, Any]] = [{"file_format": "ndjson", "compression": "gzip"}, {"file_format": "parquet"}]
 formats = pytest.mark.parametrize("parameters", FORMATS, ids=["ndjson", "parquet"])

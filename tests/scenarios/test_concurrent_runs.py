@@ -7,10 +7,10 @@ from threading import Event
 
 import pytest
 
-from airflow_provider_awork.extract.manifest import read_manifest
+from airflow_provider_awork.files.manifest import read_manifest
 from airflow_provider_awork.sandbox import RuleRequest, Sandbox, Store
-from tests.scenarios.destinations import Destination
-from tests.scenarios.export_process import ExportProcess
+from tests.helpers.destinations import Destination
+from tests.helpers.export_process import ExportProcess
 
 
 @pytest.fixture

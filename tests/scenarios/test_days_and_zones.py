@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_awork.extract.windows import Window
 from airflow_provider_awork.sandbox import Sandbox
-from tests.scenarios.runs import export, hook_for, read_ids
+from airflow_provider_awork.windows.window import Window
+from tests.helpers.runs import export, hook_for, read_ids
 
 BERLIN, KOLKATA, NEW_YORK = "Europe/Berlin", "Asia/Kolkata", "America/New_York"
 

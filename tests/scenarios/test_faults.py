@@ -14,8 +14,8 @@ import pendulum
 import pytest
 from airflow.sdk import DAG
 
-from airflow_provider_awork.client.config import build_config
-from airflow_provider_awork.client.session import AworkSession, RetryRules, decode_json
+from airflow_provider_awork.client.http.config import build_config
+from airflow_provider_awork.client.http.session import AworkSession, RetryRules, decode_json
 from airflow_provider_awork.exceptions import AworkServerError, AworkTransportError
 from airflow_provider_awork.sandbox import (
     Answer,
@@ -31,8 +31,8 @@ from airflow_provider_awork.sandbox import (
     every,
 )
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
-from tests.airflow_harness import connection_in_environment, run_dag
-from tests.scenarios.runs import hook_for, read_ids
+from tests.helpers.airflow_harness import connection_in_environment, run_dag
+from tests.helpers.runs import hook_for, read_ids
 
 ENTRIES = 2000
 

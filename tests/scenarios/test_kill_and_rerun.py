@@ -14,10 +14,10 @@ from threading import Event
 import pytest
 
 from airflow_provider_awork.sandbox import RuleRequest, Sandbox, Stall, Store
-from tests.scenarios.destinations import Destination, export_successfully
-from tests.scenarios.export_process import ExportProcess
-from tests.storage_proxy import Stall as StorageStall
-from tests.storage_proxy import StorageRequest
+from tests.helpers.destinations import Destination, export_successfully
+from tests.helpers.export_process import ExportProcess
+from tests.helpers.storage_proxy import Stall as StorageStall
+from tests.helpers.storage_proxy import StorageRequest
 
 ROWS_PER_FILE = 20
 

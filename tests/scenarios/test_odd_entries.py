@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_awork.sandbox import PrettyPrinted, Sandbox, every
-from tests.scenarios.runs import export, exported_lines, hook_for
+from tests.helpers.runs import export, exported_lines, hook_for
 
 NOTES = [
     "emoji \U0001f469\u200d\U0001f680 \ufe0f",

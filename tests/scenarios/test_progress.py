@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from airflow_provider_awork.extract import export as export_module
+from airflow_provider_awork.files import export as export_module
 from airflow_provider_awork.sandbox import Delay, Sandbox, every
-from tests.scenarios.destinations import Destination, export
+from tests.helpers.destinations import Destination, export
 
 SECONDS = 0.2
 PROGRESS = re.compile(

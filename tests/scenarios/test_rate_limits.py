@@ -12,10 +12,10 @@ from email.utils import format_datetime
 
 import pytest
 
-from airflow_provider_awork.client.rate_limit import RateLimiter
+from airflow_provider_awork.client.http.rate_limit import RateLimiter
 from airflow_provider_awork.exceptions import AworkRateLimitError
 from airflow_provider_awork.sandbox import Answer, Sandbox, every, first
-from tests.scenarios.runs import hook_for, read_ids
+from tests.helpers.runs import hook_for, read_ids
 
 MAX_WAIT = 0.4
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_awork.extract import stores
-from airflow_provider_awork.extract.marker import MARKER_NAME
+from airflow_provider_awork.files import stores
+from airflow_provider_awork.files.marker import MARKER_NAME
 from airflow_provider_awork.sandbox import Sandbox
-from tests.airflow_harness import DagResult
-from tests.scenarios.destinations import Destination, export, export_successfully
-from tests.scenarios.export_process import ExportProcess
-from tests.storage_proxy import Cut, Refusal, Stall, StorageRequest
+from tests.helpers.airflow_harness import DagResult
+from tests.helpers.destinations import Destination, export, export_successfully
+from tests.helpers.export_process import ExportProcess
+from tests.helpers.storage_proxy import Cut, Refusal, Stall, StorageRequest
 
 MIB = 2**20
 

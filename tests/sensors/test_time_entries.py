@@ -12,13 +12,13 @@ import pendulum
 import pytest
 from airflow.sdk import DAG, Context
 
-from airflow_provider_awork.client.filters import field
+from airflow_provider_awork.client.lists.filters import field
 from airflow_provider_awork.exceptions import AworkPollError
 from airflow_provider_awork.sandbox import Sandbox
 from airflow_provider_awork.sandbox.faults import Answer, Rule, RuleRequest, at, every, first
 from airflow_provider_awork.sandbox.store import Store
 from airflow_provider_awork.sensors.time_entries import AworkTimeEntriesSensor
-from tests.airflow_harness import DagResult, connection_in_environment, data_interval_timetable, run_dag
+from tests.helpers.airflow_harness import DagResult, connection_in_environment, data_interval_timetable, run_dag
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 UNBILLED = "isBillable eq true and isBilled eq false"

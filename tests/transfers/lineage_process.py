@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any
 
-from tests import airflow_environment
+from tests.helpers import airflow_environment
 
 
 def main(events: str, url: str, token: str, runs: dict[str, dict[str, Any]]) -> None:
@@ -27,7 +27,7 @@ def main(events: str, url: str, token: str, runs: dict[str, dict[str, Any]]) -> 
         AworkListToObjectStorageOperator,
         AworkTimeEntriesToObjectStorageOperator,
     )
-    from tests.airflow_harness import connection_in_environment, run_dag
+    from tests.helpers.airflow_harness import connection_in_environment, run_dag
 
     def open_a_file(_: Any) -> None:
         """What Airflow's hook-level lineage sees."""

@@ -21,18 +21,18 @@ import pytest
 import zstandard
 from airflow.sdk import DAG, Asset, ObjectStoragePath
 
-import airflow_provider_awork.extract.manifest
-from airflow_provider_awork.client.session import RetryRules
-from airflow_provider_awork.extract.manifest import read_manifest, verify_manifest
-from airflow_provider_awork.extract.model import TIME_ENTRY
+import airflow_provider_awork.files.manifest
+from airflow_provider_awork.client.http.session import RetryRules
+from airflow_provider_awork.columns.time_entry import TIME_ENTRY
+from airflow_provider_awork.files.manifest import read_manifest, verify_manifest
 from airflow_provider_awork.sandbox import Sandbox
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
-from tests.airflow_harness import DagResult, connection_in_environment, run_dag
-from tests.storage_emulators import S3Emulator
+from tests.helpers.airflow_harness import DagResult, connection_in_environment, run_dag
+from tests.helpers.storage_emulators import S3Emulator
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 ENTRIES = 2300
-MANIFEST_SCHEMA = Path(airflow_provider_awork.extract.manifest.__file__).with_name("manifest.schema.json")
+MANIFEST_SCHEMA = Path(airflow_provider_awork.files.manifest.__file__).with_name("manifest.schema.json")
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from airflow.sdk import DAG, ObjectStoragePath
 
-from airflow_provider_awork.extract.dimensions import RESOURCES
-from airflow_provider_awork.extract.manifest import verify_manifest
+from airflow_provider_awork.columns.lists import RESOURCES
+from airflow_provider_awork.files.manifest import verify_manifest
 from airflow_provider_awork.sandbox import Sandbox
 from airflow_provider_awork.sandbox.faults import Answer
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkListToObjectStorageOperator
-from tests.airflow_harness import DagResult, connection_in_environment, run_dag
+from tests.helpers.airflow_harness import DagResult, connection_in_environment, run_dag
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 

@@ -21,7 +21,7 @@ from airflow_provider_awork.sandbox.faults import Answer, Delay, Fault, Rule, Ru
 from airflow_provider_awork.sandbox.store import Store
 from airflow_provider_awork.triggers.poller import MOST_THREADS, Poller
 from airflow_provider_awork.triggers.time_entries import AworkTimeEntriesEventTrigger, AworkTimeEntriesTrigger
-from tests.airflow_harness import connection_in_environment
+from tests.helpers.airflow_harness import connection_in_environment
 from tests.triggers.running import cancelled, nothing_is_held, paused, payloads, restored
 
 

@@ -14,9 +14,9 @@ import pytest
 from airflow.sdk import DAG, Asset, AssetWatcher
 from airflow.triggers.base import BaseEventTrigger
 
-from airflow_provider_awork.client.changes import read_changes
-from airflow_provider_awork.client.filters import field
-from airflow_provider_awork.client.paging import instant_key
+from airflow_provider_awork.client.lists.changes import read_changes
+from airflow_provider_awork.client.lists.filters import field
+from airflow_provider_awork.client.lists.paging import instant_key
 from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.sandbox import Sandbox
@@ -26,7 +26,7 @@ from airflow_provider_awork.triggers import time_entries
 from airflow_provider_awork.triggers.time_entries import AworkTimeEntriesEventTrigger
 from airflow_provider_awork.triggers.watermark import Watermark, newest_of
 from airflow_provider_awork.version_compat import asset_state_stores
-from tests.airflow_harness import connection_in_environment, prepare_airflow, run_dag
+from tests.helpers.airflow_harness import connection_in_environment, prepare_airflow, run_dag
 from tests.triggers.running import cancelled, nothing_is_held, payloads, restored, supervisor
 
 needs_asset_store = pytest.mark.skipif(

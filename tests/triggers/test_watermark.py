@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_awork.client.changes import Change
+from airflow_provider_awork.client.lists.changes import Change
 from airflow_provider_awork.triggers.watermark import STORED_MARKS, Watermark, instant_text
 
 LOOKBACK = timedelta(seconds=30)

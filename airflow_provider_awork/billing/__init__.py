@@ -1,0 +1,1 @@
+"""Batch changes of time entries that were exported."""

@@ -1,0 +1,242 @@
+"""
+What time entries are like right now, for changes that must not rest on an older copy.
+
+awork has no way to ask for many ids at once. So entries whose ``createdOn`` is known, which never changes, are read in
+pages over its range; those that no page brought, and those without a known ``createdOn``, one by one. A range is
+left as soon as the pages to come are more than the entries that are missing.
+
+That takes its time for many entries one by one, or in a wide range. So if it did, what was updated meanwhile, of all
+entries, is read once more: one request as a rule.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from airflow_provider_awork.client.client import AworkClient
+from airflow_provider_awork.client.entries.arguments import checked_id
+from airflow_provider_awork.client.entries.operations import TIME_ENTRIES
+from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.http.session import Answer, decode_body
+from airflow_provider_awork.client.lists.filters import datetime_literal
+from airflow_provider_awork.client.lists.paging import PAGE_SIZE, instant_key
+from airflow_provider_awork.exceptions import (
+    AworkAssumptionError,
+    AworkConfigError,
+    AworkNotFoundError,
+    AworkPagingError,
+    AworkPermissionError,
+    AworkTransportError,
+)
+
+log = logging.getLogger(__name__)
+
+STALE_AFTER = 1.0  # seconds of reading
+CLOCK_MARGIN = timedelta(seconds=10)  # awork's clock is told in whole seconds, and its servers may differ a little
+
+
+class EntryKey(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """
+    Which time entry, and what is known of it from an earlier reading. None: not known.
+
+    :param id: GUID.
+    :param created_on: as awork sends it.
+    :param updated_on: as awork sends it.
+    :param resource_version: as awork sends it.
+    """
+
+    id: str
+    created_on: str | None = None
+    updated_on: str | None = None
+    resource_version: int | None = None
+
+    def differs_from(self, state: EntryKey) -> bool:
+        """Whether the entry was changed in between, as far as both tell."""
+        versions = (self.resource_version, state.resource_version)
+        changes = tuple(each.updated_on and instant_key(each.updated_on) for each in (self, state))
+        return any(None not in pair and pair[0] != pair[1] for pair in (versions, changes))
+
+
+class EntryState(EntryKey, frozen=True, kw_only=True, rename="camel"):
+    """
+    A time entry as it is now: what the batch operations set, and who changed it last.
+
+    Absent and null are the same; flags are then False.
+    """
+
+    updated_by: str | None = None
+    is_billable: bool | None = None
+    is_billed: bool | None = None
+    type_of_work_id: str | None = None
+    project_id: str | None = None
+    task_id: str | None = None
+    user_id: str | None = None
+    start_time_utc: str | None = None
+    end_time_utc: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its timer runs or is paused, as the sensor counts them; its duration is then not known yet."""
+        return bool(self.start_time_utc) and not self.end_time_utc
+
+    def has(self, operation: str, value: bool | str | None) -> bool:
+        """Whether a batch operation would leave the entry as it is. ``setIsBillable`` False also clears *billed*."""
+        if operation == "setIsBilled":
+            return bool(self.is_billed) is value
+        if operation == "setIsBillable":
+            return bool(self.is_billable) is value and (value is True or not self.is_billed)
+        fields = {
+            "setTypeOfWork": self.type_of_work_id,
+            "setProject": self.project_id,
+            "setTask": self.task_id,
+            "setUser": self.user_id,
+        }
+        own = fields.get(operation)
+        return own is not None and own.lower() == str(value).lower()
+
+
+def entry_keys(entries: Iterable[str | Mapping[str, Any]], name: str = "time_entry_ids") -> list[EntryKey]:
+    """
+    Keys from what a caller has: ids, or entries as awork sends them, of which only four fields are used.
+
+    :param entries: GUIDs, or dicts with ``id`` and perhaps ``createdOn``, ``updatedOn`` and ``resourceVersion``.
+    :param name: of the parameter, for messages.
+    :return: each entry once, in order of ``createdOn``.
+    :raises AworkConfigError: it is no list, or something in it is neither.
+
+    >>> [key.created_on for key in entry_keys([{"id": "5b0d1f5e-3c1a-4a53-9d0b-2f6c3e1d7a90"}])]
+    [None]
+    """
+    if isinstance(entries, str | bytes | Mapping) or not isinstance(entries, Iterable):
+        raise AworkConfigError(f"{name}: {entries!r} is not a list of ids")
+    keys = {key.id: key for key in (_entry_key(entry, name) for entry in entries)}
+    return sorted(keys.values(), key=lambda key: key.created_on or "")
+
+
+def _entry_key(entry: str | Mapping[str, Any], name: str) -> EntryKey:
+    fields = {"id": entry} if isinstance(entry, str) else entry
+    try:
+        key = msgspec.convert(fields, EntryKey)
+    except msgspec.ValidationError as error:
+        raise AworkConfigError(
+            f"{name}: {entry!r} is neither an id nor a dict with the id of a time entry ({error})"
+        ) from None
+    for date in (key.created_on, key.updated_on):
+        try:
+            instant_key(date or "1970-01-01T00:00:00")
+        except AworkPagingError:
+            raise AworkConfigError(f"{name}: {date!r} is not an instant as awork sends it, in {entry!r}") from None
+    return msgspec.structs.replace(key, id=checked_id(key.id, name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class States:
+    """
+    :param found: the entries that there are, by id in lower case.
+    :param refused: ids of entries that the key may not read. The others are gone, or hidden from the key.
+    """
+
+    found: dict[str, EntryState]
+    refused: set[str]
+
+
+def read_states(client: AworkClient, keys: Collection[EntryKey]) -> States:
+    """
+    Read entries as they are now: none is as it was more than about a second ago, if ``updatedOn`` can be filtered on.
+
+    :param client: of their workspace.
+    :param keys: which ones, ids in lower case; in order of ``createdOn`` their range is the smallest.
+    :raises AworkPagingError: the range cannot be read exactly.
+    """
+    started = time.monotonic()
+    found = _read_range(client, keys)
+    refused = set()
+    for entry_id, state in _read_each(client, [key.id for key in keys if key.id not in found]):
+        if state == "refused":
+            refused.add(entry_id)
+        elif isinstance(state, EntryState):
+            found[entry_id] = state
+    if found and time.monotonic() - started > STALE_AFTER:
+        found |= _updated_since(client, started, found.keys())
+    return States(found=found, refused=refused)
+
+
+def _read_range(client: AworkClient, keys: Iterable[EntryKey]) -> dict[str, EntryState]:
+    seconds = {key.id: instant_key(key.created_on)[:19] for key in keys if key.created_on}
+    found: dict[str, EntryState] = {}
+    if not seconds or not client.config.extras.anchor_on_created_on:
+        return found
+    reader = client.read_list(TIME_ENTRIES, filterby=_created_between(client, sorted(seconds.values())))
+    for rows in reader:
+        found |= _those_of(rows, seconds.keys())
+        missing = len(seconds) - len(found)
+        if not missing or (reader.expected or 0) - reader.rows > missing * PAGE_SIZE:
+            break
+    return found
+
+
+def _updated_since(client: AworkClient, started: float, ids: Collection[str]) -> dict[str, EntryState]:
+    """Those of the entries that were updated since an instant of the monotonic clock, as they are now."""
+    try:
+        client.check_literals(field="updatedOn")
+        now = client.server_time()
+    except (AworkAssumptionError, AworkPagingError) as error:
+        seconds = time.monotonic() - started
+        log.warning("What changed in the %.0f s in which the entries were read may go unnoticed: %s", seconds, error)
+        return {}
+    since = now - timedelta(seconds=time.monotonic() - started) - CLOCK_MARGIN
+    literal = datetime_literal(since, zone=client.config.extras.literal_timezone)
+    found: dict[str, EntryState] = {}
+    for rows in client.read_list(TIME_ENTRIES, filterby=f"updatedOn ge {literal}"):
+        found |= _those_of(rows, ids)
+    return found
+
+
+def _those_of(rows: Iterable[msgspec.Raw], ids: Collection[str]) -> dict[str, EntryState]:
+    states = (_decoded(row) for row in rows)
+    return {entry_id: state for state in states if (entry_id := state.id.lower()) in ids}
+
+
+def _created_between(client: AworkClient, seconds: list[str]) -> str:
+    """Where awork's literals are ambiguous, at the end of summer time, some may be missing; they are read by id."""
+    zone = client.config.extras.literal_timezone
+    first, last = (datetime.fromisoformat(second).replace(tzinfo=UTC) for second in (seconds[0], seconds[-1]))
+    after = last + timedelta(seconds=1)
+    return f"createdOn ge {datetime_literal(first, zone=zone)} and createdOn lt {datetime_literal(after, zone=zone)}"
+
+
+def _read_each(client: AworkClient, ids: list[str]) -> Iterable[tuple[str, EntryState | str]]:
+    def read(entry_id: str) -> EntryState | str:
+        try:
+            return client.session.get(f"{TIME_ENTRIES}/{entry_id}", parse=_decoded_body)
+        except AworkNotFoundError as error:
+            if error.code != "not-found":  # of something in between, such as a gateway without that route
+                raise
+            return "missing"
+        except AworkPermissionError:
+            return "refused"
+
+    with ThreadPoolExecutor(client.config.extras.max_concurrent_requests, thread_name_prefix="awork-entry") as pool:
+        return list(zip(ids, pool.map(read, ids), strict=True))
+
+
+_decode = surrogates.tolerant(msgspec.json.Decoder(EntryState).decode)
+
+
+def _decoded(row: msgspec.Raw) -> EntryState:
+    try:
+        return _decode(row)
+    except msgspec.DecodeError as error:
+        raise AworkTransportError(f"awork sent a time entry that is not as documented: {error}") from None
+
+
+def _decoded_body(answer: Answer) -> EntryState:
+    return decode_body(_decode, answer)

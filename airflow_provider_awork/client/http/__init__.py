@@ -1,0 +1,1 @@
+"""One request to awork done right: settings, authentication, pacing, transport."""

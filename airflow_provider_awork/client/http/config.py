@@ -1,0 +1,186 @@
+"""Immutable settings of a connection to awork."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+import msgspec
+
+from airflow_provider_awork.client.http.rate_limit import REQUESTS_PER_MINUTE
+from airflow_provider_awork.exceptions import AworkConfigError
+
+DEFAULT_BASE_URL = "https://api.awork.com/api/v1"
+MAKE_A_KEY = "Create one in awork under Settings > Integrations > API clients."
+
+PositiveSeconds = Annotated[float, msgspec.Meta(gt=0)]
+PositiveCount = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    The typed extras of a connection. Null and absent both mean the default.
+
+    :param connect_timeout: seconds to wait for a connection.
+    :param read_timeout: seconds to wait for the next bytes of an answer.
+    :param max_concurrent_requests: how many requests may be in flight at once.
+    :param requests_per_minute: what this connection may use of the workspace's budget. awork allows 1000 (Enterprise:
+        3000) to all clients of a workspace together (https://developers.awork.com/rate-limits); the default
+        leaves some to other integrations. Divide it by the number of tasks that run side by side.
+    :param verify: check TLS certificates: true, false, or the path of a CA bundle.
+    :param proxies: proxy URL by scheme, as ``requests`` takes it; never part of ``repr``.
+    :param order_by_id: order by ``createdOn,id``. False orders by ``createdOn`` alone, for a server that refuses a
+        second term; entries with the identical ``createdOn`` may then not cross a page.
+    :param anchor_on_created_on: page by filtering on ``createdOn``. False pages by offset alone, for a server
+        that cannot filter on ``createdOn``; still exact, with more requests.
+    :param literal_timezone: IANA zone in which awork reads datetime literals. awork does not document it; UTC is
+        the safe reading and checked in each run that rests on it.
+    :param accept_short_pages: go on after a page that lacks rows although more match, instead of failing. awork had
+        such pages in 2023 for entries of deleted users (https://github.com/awork-io/awork/issues/120).
+    :param token_variable: Airflow Variable with an OAuth token pair, instead of an API key. Its name ends in
+        ``_token``, so that Airflow masks the value.
+    """
+
+    connect_timeout: PositiveSeconds = 10.0
+    read_timeout: PositiveSeconds = 60.0
+    max_concurrent_requests: Annotated[int, msgspec.Meta(ge=1, le=50)] = 8
+    requests_per_minute: PositiveCount = REQUESTS_PER_MINUTE
+    verify: bool | str = True
+    proxies: dict[str, str] = msgspec.field(default_factory=dict)
+    order_by_id: bool = True
+    anchor_on_created_on: bool = True
+    literal_timezone: str = "UTC"
+    accept_short_pages: bool = False
+    token_variable: str | None = None
+
+    def __repr__(self) -> str:
+        """Without proxies, whose URLs may hold passwords."""
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:  # rich shows local variables in tracebacks
+        return [(name, value) for name, value in msgspec.structs.asdict(self).items() if name != "proxies"]
+
+
+class AworkConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Everything the client needs to know of a connection.
+
+    :param token: API key or access token; never part of ``repr``.
+    :param base_url: scheme, host and path of the API, without a slash at the end.
+    :param extras: the typed extras.
+    :param token_hint: where the token comes from, for the error of a request whose token awork does not accept.
+    """
+
+    token: str
+    base_url: str = DEFAULT_BASE_URL
+    extras: ConnectionExtras = ConnectionExtras()
+    token_hint: str = ""
+
+    def __repr__(self) -> str:
+        return f"AworkConfig(token='***', base_url={self.base_url!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:  # rich shows local variables in tracebacks
+        return [("token", "***"), ("base_url", self.base_url)]
+
+    def secrets(self) -> list[str]:
+        """What must never be shown: the token and the passwords of proxies."""
+        passwords = (urlsplit(url).password for url in self.extras.proxies.values())
+        return [self.token, *(password for password in passwords if password)]
+
+
+def build_config(
+    *,
+    token: str | None,
+    base_url: str | None = None,
+    extras: Mapping[str, Any] | None = None,
+    token_hint: str = "",
+) -> AworkConfig:
+    """
+    Check the parts of a connection.
+
+    :param token: API key; required.
+    :param base_url: base URL; empty means awork's own.
+    :param extras: extras by name, values as JSON types or as strings (connections given as URI have strings only).
+    :param token_hint: where the token comes from.
+    :raises AworkConfigError: naming the field, its value and the way out.
+    """
+    return AworkConfig(
+        token=_checked_token(token),
+        base_url=check_base_url(base_url),
+        extras=check_extras(extras or {}),
+        token_hint=token_hint,
+    )
+
+
+def _checked_token(token: str | None) -> str:
+    if not token:
+        raise AworkConfigError(f"password: the API key is missing. {MAKE_A_KEY}")
+    if token.lower().startswith("bearer "):
+        raise AworkConfigError("password: the API key starts with 'Bearer'; leave that word and the blank out.")
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise AworkConfigError("password: the API key has blanks, line breaks or non-ASCII characters; copy it again.")
+    return token
+
+
+def check_base_url(base_url: str | None) -> str:
+    """
+    The base URL without a slash at its end; awork's own for an empty one.
+
+    :raises AworkConfigError: it is none.
+    """
+    if not base_url:
+        return DEFAULT_BASE_URL
+    url = urlsplit(base_url)
+    if "@" in base_url or url.query or url.fragment:
+        raise AworkConfigError(f"host: only scheme, host and path are allowed, like {DEFAULT_BASE_URL}")
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise AworkConfigError(f"host: {base_url!r} is not an http(s) URL; write it like {DEFAULT_BASE_URL}")
+    if not url.path.strip("/"):
+        raise AworkConfigError(f"host: {base_url!r} has no path; awork's API is at {DEFAULT_BASE_URL}")
+    return base_url.rstrip("/")
+
+
+def check_extras(raw: Mapping[str, Any]) -> ConnectionExtras:
+    """
+    The typed extras.
+
+    :raises AworkConfigError: naming the extra, its value and the way out.
+    """
+    values = {name: _unquoted(name, value) for name, value in raw.items() if value not in (None, "")}
+    unknown = sorted(values.keys() - set(ConnectionExtras.__struct_fields__))
+    if unknown:
+        known = ", ".join(ConnectionExtras.__struct_fields__)
+        raise AworkConfigError(f"extra {unknown[0]!r} is unknown; known extras are {known}")
+    try:
+        extras = msgspec.convert(values, ConnectionExtras, strict=False)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `$.")
+        name = path.rstrip("`").split("[")[0].split(".")[0]
+        # Proxy URLs may hold passwords.
+        got = "" if name == "proxies" else f", got {values.get(name)!r}"
+        raise AworkConfigError(f"extra {name!r}: {text}{got}") from None
+    if isinstance(extras.verify, str) and not Path(extras.verify).exists():
+        raise AworkConfigError(f"extra 'verify': no such CA bundle: {extras.verify!r}; use true, false or a path")
+    if extras.literal_timezone not in available_timezones():
+        raise AworkConfigError(f"extra 'literal_timezone': {extras.literal_timezone!r} is not an IANA time zone")
+    if extras.token_variable and not extras.token_variable.lower().endswith("_token"):
+        raise AworkConfigError(
+            "extra 'token_variable': its value does not end in _token, so Airflow would show what the Variable of that "
+            "name holds. Pass the Variable's name, not a token."
+        )
+    return extras
+
+
+def _unquoted(name: str, value: Any) -> Any:
+    """Values of a connection given as URI are text; ``verify`` and ``proxies`` need more than a number's parsing."""
+    if name == "verify" and isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if name == "proxies" and isinstance(value, str):
+        try:
+            return msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            raise AworkConfigError("extra 'proxies': not a JSON object of scheme to proxy URL") from None
+    return value

@@ -1,0 +1,63 @@
+"""A list's answer as a page: raw rows, their ids and ``createdOn``, and what the headers say of it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.http.session import Answer, decode_body
+from airflow_provider_awork.client.lists.paging import Page, instant_key
+from airflow_provider_awork.exceptions import AworkTransportError
+
+
+class _Key(msgspec.Struct, gc=False):
+    id: str = ""
+    createdOn: str = ""
+
+
+_decode_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_keys = msgspec.json.Decoder(list[_Key]).decode
+
+
+def decode_page(answer: Answer) -> Page:
+    """
+    Split a list's body into raw rows without decoding them; only ``id`` and ``createdOn`` are read.
+
+    :raises AworkTransportError: the body is not a JSON array of objects with ids of their own.
+    """
+    rows, keys = decode_body(_split, answer)
+    dated = sum(1 for key in keys if key.createdOn)
+    if dated not in (0, len(keys)) or (dated and not all(key.id for key in keys)):
+        raise AworkTransportError("some rows of the answer lack id or createdOn")
+    if dated and len({key.id for key in keys}) < len(keys):
+        raise AworkTransportError("a row comes twice in one answer")
+    return Page(
+        rows=rows,
+        ids=[key.id for key in keys],
+        keys=[instant_key(key.createdOn) for key in keys] if dated else [],
+        total=header_count(answer, "aw-totalitems"),
+        size=header_count(answer, "aw-pagesize"),
+    )
+
+
+def _split(body: bytes | memoryview) -> tuple[list[msgspec.Raw], list[_Key]]:
+    try:
+        return _decode_rows(body), _decode_keys(body)
+    except msgspec.DecodeError:
+        masked = surrogates.mask(body)
+        rows, keys = _decode_rows(masked), _decode_keys(masked)
+        if any(surrogates.REPLACEMENT_CHARACTER in key.id for key in keys):
+            raise
+        return surrogates.unmasked(rows, masked, body), keys
+
+
+def decode_whole_list(answer: Answer) -> Page:
+    """Split the body of a list that does not page; its rows may lack ``id`` and ``createdOn``."""
+    rows, _ = decode_body(_split, answer)
+    return Page(rows=rows, ids=[], keys=[], total=header_count(answer, "aw-totalitems"))
+
+
+def header_count(answer: Answer, header: str) -> int | None:
+    """A header that counts something; None if it is missing or no number."""
+    value = answer.headers.get(header, "")
+    return int(value) if value.isdecimal() else None

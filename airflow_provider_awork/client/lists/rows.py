@@ -1,0 +1,53 @@
+"""The rows of a list as batches of raw JSON, and lists that awork sends as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import msgspec
+
+from airflow_provider_awork.client.lists.paging import Page
+from airflow_provider_awork.exceptions import AworkPagingError
+
+
+class RowReader(Protocol):
+    """
+    Reads a list once; :class:`.paging.PageReader` and :class:`WholeList`.
+
+    :param rows: rows delivered so far.
+    :param expected: rows to expect in all, if known.
+    :param frontier: ``createdOn`` of the last delivered row, if rows come in that order.
+    :param rereads: how often pages were read again.
+    """
+
+    rows: int
+    expected: int | None
+    frontier: str | None
+    rereads: int
+
+    def __iter__(self) -> Iterator[list[msgspec.Raw]]: ...
+
+
+class WholeList:
+    """
+    A list that does not page: one answer, in the order in which awork sends it.
+
+    :param fetch: gets the answer.
+    :raises AworkPagingError: the answer says that more rows match, so the list pages after all.
+    """
+
+    def __init__(self, fetch: Callable[[], Page]) -> None:
+        self.rows = 0
+        self.expected: int | None = None
+        self.frontier: str | None = None
+        self.rereads = 0
+        self._fetch = fetch
+
+    def __iter__(self) -> Iterator[list[msgspec.Raw]]:
+        page = self._fetch()
+        self.rows = self.expected = len(page.rows)
+        if page.total is not None and page.total > self.rows:
+            raise AworkPagingError(f"awork sends {self.rows} rows of a list that should come whole, of {page.total}")
+        if page.rows:
+            yield page.rows

@@ -1,0 +1,312 @@
+"""
+Raw rows as values of the columns of a ``RowModel``: as lists, as Arrow batches, or as the cells of a text file.
+
+Half of a row are objects that come again and again: its person, its project, its task. Each distinct one is decoded,
+and made an Arrow value or a cell, once; rows then only point to it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice, repeat
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import msgspec
+
+from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.columns.time_entry import (
+    BOOLEAN,
+    DERIVED,
+    INTEGER,
+    JSON,
+    NUMBER,
+    TEXT,
+    Column,
+    ColumnType,
+    RawEntry,
+    RowModel,
+    Values,
+    json_text,
+)
+from airflow_provider_awork.exceptions import AworkTransportError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Extra = dict[str, Any] | msgspec.Raw
+ToCells = Callable[[Column, Sequence[Any]], list[Any]]
+
+MOST_OBJECTS = 4_000  # that are remembered under one key; each takes some kilobytes
+
+_INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_PYTHON_TYPES: Mapping[ColumnType, Any] = {
+    TEXT: str | None,
+    BOOLEAN: bool | None,
+    INTEGER: _INT64 | None,
+    NUMBER: float | None,
+    JSON: msgspec.Raw,  # msgspec takes no union with it; null arrives as its text
+}
+_NULL = msgspec.Raw(b"null")
+_LEAF_DECODERS = {kind: msgspec.json.Decoder(python_type) for kind, python_type in _PYTHON_TYPES.items()}
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class RowDecoder:
+    """
+    Decodes the rows of one list; keep it for all of them, as it remembers the objects in them.
+
+    Timestamps are ``datetime`` without zone, those of the type ``TIMESTAMP_UTC`` in UTC. A date or time that cannot be
+    read gives a null timestamp; its text column has it still. Each method takes rows as awork sent them and raises
+    ``AworkTransportError`` if one is not valid UTF-8, as then the answer was damaged on its way.
+
+    :param model: what the rows are.
+    :param unknown_fields: is added to: how many rows had this path in ``extra``.
+    """
+
+    def __init__(self, model: RowModel, unknown_fields: Counter[str]) -> None:
+        leaves = [column for column in model.columns if column.path != DERIVED]
+        keys = dict.fromkeys(column.path.partition(".")[0] for column in leaves if "." in column.path)
+        self.model = model
+        self._unknown_fields = unknown_fields
+        self._own_columns = [column for column in leaves if "." not in column.path]
+        self._objects = {key: _Objects(key, [c for c in leaves if c.path.startswith(f"{key}.")]) for key in keys}
+        own = {column.path: column.type for column in self._own_columns}
+        self._row = _ObjectModel("", own | dict.fromkeys(keys, JSON), {})
+
+    def decode(self, entries: Sequence[RawEntry]) -> Values:
+        """The values of each column, in the order of the model's columns."""
+        values = self._read(entries)
+        for objects in self._objects.values():
+            values = {column.name: objects.values_of(column.name) for column in objects.columns} | values
+        return {column.name: values[column.name] for column in self.model.columns}
+
+    def to_arrow(self, entries: Sequence[RawEntry]) -> pa.RecordBatch:
+        """An Arrow record batch of the model's ``arrow_schema``."""
+        import pyarrow as pa
+
+        values, schema = self._read(entries), self.model.arrow_schema
+        arrays = {name: pa.array(column, schema.field(name).type) for name, column in values.items()}
+        for objects in self._objects.values():
+            arrays = objects.to_arrow(schema) | arrays
+        return pa.record_batch([arrays[name] for name in schema.names], schema)
+
+    def to_cells(self, entries: Sequence[RawEntry], to_cells: ToCells) -> dict[str, list[Any]]:
+        """
+        The cells of each column, in the order of the model's columns.
+
+        :param to_cells: makes cells of a column's values; the same at each call. It sees the values of objects that
+            come again only once.
+        """
+        values = self._read(entries)
+        columns = [column for column in self.model.columns if column.name in values]
+        cells = {column.name: to_cells(column, values[column.name]) for column in columns}
+        for objects in self._objects.values():
+            cells = objects.to_cells(to_cells) | cells
+        return {column.name: cells[column.name] for column in self.model.columns}
+
+    def _read(self, entries: Sequence[RawEntry]) -> Values:
+        """The values of the columns that are not within objects, or replace one that is; points to the objects."""
+        try:
+            structs, extras = self._decode_rows(entries)
+            columns = zip(*map(msgspec.structs.astuple, structs), strict=True) if structs else repeat(())
+            values = {column.name: list(next(columns)) for column in self._own_columns}
+            for (key, objects), raws in zip(self._objects.items(), columns, strict=False):
+                objects.point_to(raws)
+                for row, extra in objects.unfitting(self._unknown_fields):
+                    extras[row] = {**cast(dict[str, Any], extras.get(row) or {}), key: extra}
+            json_columns = [column.name for column in self._own_columns if column.type is JSON]
+            values |= {name: list(map(json_text, values[name])) for name in json_columns}
+            values |= self.model.derive(values, self._objects)
+        except UnicodeDecodeError as error:
+            raise AworkTransportError(
+                f"A {self.model.name} is not valid UTF-8: {error.reason} at byte {error.start}"
+            ) from error
+        values["extra"] = [None] * len(structs)
+        for row, extra in extras.items():
+            values["extra"][row] = json_text(msgspec.json.encode(extra))
+        return values
+
+    def _decode_rows(self, entries: Sequence[RawEntry]) -> tuple[list[Any], dict[int, Extra]]:
+        """The rows as structs, and what did not fit into them by the number of the row."""
+        try:
+            return [row or self._row.absent for row in map(self._row.decoder.decode, entries)], {}
+        except msgspec.DecodeError:
+            pass
+        structs: list[Any] = []
+        extras: dict[int, Extra] = {}
+        for number, entry in enumerate(entries):
+            struct, extra, unknown = self._row.decode(entry)
+            structs.append(struct)
+            if extra is not None:
+                extras[number] = extra
+                self._unknown_fields.update(unknown)
+        return structs, extras
+
+
+class _Objects:
+    """The distinct objects under one key of the rows, by number, and which one each of the current rows has."""
+
+    def __init__(self, key: str, columns: Sequence[Column]) -> None:
+        self.columns = columns
+        self._model = _object_model(key, columns)
+        self._paths = [column.path.split(".")[1:] for column in columns]
+        self._forget()
+
+    def _forget(self) -> None:
+        self._numbers = _Numbers(self._add)
+        self._current: list[int] = []
+        self._texts: list[str | None] = []
+        self._values: Values = {column.name: [] for column in self.columns}
+        self._unfitting: dict[int, tuple[Extra, list[str]]] = {}
+        self._arrays: pa.RecordBatch | None = None
+        self._cells: dict[str, list[Any]] = {column.name: [] for column in self.columns}
+
+    def _add(self, raw: bytes) -> None:
+        struct, extra, unknown = self._model.decode(raw)
+        for path, values in zip(self._paths, self._values.values(), strict=True):
+            leaf = _leaf(struct, path)
+            values.append(json_text(leaf) if isinstance(leaf, msgspec.Raw) else leaf)
+        if extra is not None:
+            self._unfitting[len(self._numbers)] = extra, unknown
+
+    def point_to(self, raws: Iterable[msgspec.Raw]) -> None:
+        """Take the objects of further rows, which become the current ones."""
+        if len(self._numbers) > MOST_OBJECTS:
+            self._forget()
+        self._current = list(map(self._numbers.__getitem__, map(bytes, raws)))
+
+    def unfitting(self, unknown_fields: Counter[str]) -> Iterable[tuple[int, Extra]]:
+        """The rows whose object does not fit the model, with what does not; their paths are counted."""
+        if not self._unfitting:
+            return
+        for row, number in enumerate(self._current):
+            if number in self._unfitting:
+                extra, unknown = self._unfitting[number]
+                unknown_fields.update(unknown)
+                yield row, extra
+
+    def texts(self) -> list[str | None]:
+        """The object of each row as JSON."""
+        self._texts += map(json_text, islice(self._numbers, len(self._texts), None))
+        return [self._texts[number] for number in self._current]
+
+    def values_of(self, name: str) -> list[Any]:
+        """The values of a column."""
+        values = self._values[name]
+        return [values[number] for number in self._current]
+
+    def to_arrow(self, schema: pa.Schema) -> dict[str, pa.Array]:
+        import pyarrow as pa
+
+        known = 0 if self._arrays is None else self._arrays.num_rows
+        if known < len(self._numbers) or self._arrays is None:
+            fields = [schema.field(name) for name in self._values]
+            added = [pa.array(self._values[field.name][known:], field.type) for field in fields]
+            if self._arrays is not None:
+                added = [pa.concat_arrays(pair) for pair in zip(self._arrays.columns, added, strict=True)]
+            self._arrays = pa.record_batch(added, pa.schema(fields))
+        current = self._arrays.take(pa.array(self._current, pa.int32()))
+        return dict(zip(self._values, current.columns, strict=True))
+
+    def to_cells(self, to_cells: ToCells) -> dict[str, list[Any]]:
+        for column in self.columns:
+            known = self._cells[column.name]
+            known += to_cells(column, self._values[column.name][len(known) :])
+        return {name: [cells[number] for number in self._current] for name, cells in self._cells.items()}
+
+
+class _Numbers(dict[bytes, int]):
+    """Numbers raw objects in the order in which they are first asked for."""
+
+    def __init__(self, add: Callable[[bytes], None]) -> None:
+        super().__init__()
+        self._add = add
+
+    def __missing__(self, raw: bytes) -> int:
+        number = len(self)
+        self._add(raw)
+        self[raw] = number
+        return number
+
+
+class _ObjectModel:
+    """
+    One JSON object of the model: its leaves, and the objects in it.
+
+    :param path: where the object is in the entry; empty for the entry itself.
+    :param leaves: type of each leaf by its key.
+    :param objects: further objects by their keys.
+    """
+
+    def __init__(self, path: str, leaves: Mapping[str, ColumnType], objects: Mapping[str, _ObjectModel]) -> None:
+        self.prefix = f"{path}." if path else ""
+        self.leaves = leaves
+        self.objects = objects
+        fields = [(key, _PYTHON_TYPES[kind], _NULL if kind is JSON else None) for key, kind in leaves.items()]
+        fields += [(key, inner.struct | None, None) for key, inner in objects.items()]
+        self.struct: Any = msgspec.defstruct(path or "entry", fields, forbid_unknown_fields=True, gc=False)
+        self.decoder = msgspec.json.Decoder(self.struct | None)
+        self.absent = self.struct()
+
+    def decode(self, raw: RawEntry) -> tuple[Any, Extra | None, list[str]]:
+        """The object as a struct, what did not fit into it, and the paths of that."""
+        try:
+            return self.decoder.decode(raw) or self.absent, None, []
+        except msgspec.DecodeError:
+            return self._decode_key_by_key(raw)
+
+    def _decode_key_by_key(self, raw: RawEntry) -> tuple[Any, Extra | None, list[str]]:
+        try:
+            members = _members(raw)
+        except msgspec.ValidationError:  # not an object
+            return self.absent, msgspec.Raw(raw), [self.prefix.rstrip(".") or "(entry)"]
+        fitting: dict[str, Any] = {}
+        extra: dict[str, Any] = {}
+        unknown: list[str] = []
+        for key, value in members.items():
+            fitting[key], rest, paths = self._decode_member(key, value)
+            if rest is not None:
+                extra[key] = rest
+                unknown += paths
+        known = self.leaves.keys() | self.objects.keys()
+        return self.struct(**{key: fitting[key] for key in fitting.keys() & known}), extra or None, unknown
+
+    def _decode_member(self, key: str, value: msgspec.Raw) -> tuple[Any, Extra | None, list[str]]:
+        if key in self.objects:
+            return self.objects[key].decode(value)
+        is_json = self.leaves.get(key) is JSON
+        absent = _NULL if is_json else None
+        if json_text(value) is None:
+            return absent, None, []
+        if is_json:
+            return value, None, []
+        try:
+            return _LEAF_DECODERS[self.leaves[key]].decode(value), None, []
+        except (KeyError, msgspec.DecodeError):  # an unknown key, or a value of another type
+            return absent, value, [self.prefix + key]
+
+
+def _members(raw: RawEntry) -> dict[str, msgspec.Raw]:
+    """The keys and raw values of an object."""
+    try:
+        return _MEMBERS.decode(raw)
+    except msgspec.DecodeError as error:
+        text = str(raw, "utf-8")
+        if isinstance(error, msgspec.ValidationError) or not text.startswith("{"):
+            raise msgspec.ValidationError("not an object") from None
+        return {key: msgspec.Raw(value) for key, value in surrogates.members(text).items()}
+
+
+def _object_model(path: str, leaves: Sequence[Column]) -> _ObjectModel:
+    prefix = f"{path}."
+    below = {column.path.removeprefix(prefix): column.type for column in leaves if column.path.startswith(prefix)}
+    own = {key: kind for key, kind in below.items() if "." not in key}
+    objects = dict.fromkeys(key.partition(".")[0] for key in below if "." in key)
+    return _ObjectModel(path, own, {key: _object_model(prefix + key, leaves) for key in objects})
+
+
+def _leaf(value: Any, path: Sequence[str]) -> Any:
+    for key in path:
+        value = None if value is None else getattr(value, key)
+    return value

@@ -1,0 +1,1 @@
+"""Sets of files: writing, spooling and publishing them."""

@@ -1,0 +1,1 @@
+"""The period that a run covers, and where it comes from."""
