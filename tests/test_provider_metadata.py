@@ -18,7 +18,7 @@ import jsonschema
 import pytest
 
 import airflow_provider_awork
-from airflow_provider_awork.client.http.config import ConnectionExtras, build_config
+from airflow_provider_awork.client.http.config import EXTRA_NAMES, ConnectionExtras, build_config
 from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.get_provider_info import CONNECTION_TYPE, get_provider_info
 
@@ -108,7 +108,7 @@ def test_hook_class_fits_its_declaration() -> None:
 
 
 def test_form_has_exactly_the_extras_that_the_client_knows() -> None:
-    assert list(CONN_FIELDS) == list(ConnectionExtras.__struct_fields__)
+    assert list(CONN_FIELDS) == list(EXTRA_NAMES)
 
 
 def test_defaults_of_the_form_are_those_of_the_client() -> None:

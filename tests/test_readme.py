@@ -22,7 +22,7 @@ from airflow.sdk import DAG, Context, ObjectStoragePath
 
 from airflow_provider_awork.cli import main
 from airflow_provider_awork.client.http.config import DEFAULT_BASE_URL as BASE_URL
-from airflow_provider_awork.client.http.config import ConnectionExtras
+from airflow_provider_awork.client.http.config import EXTRA_NAMES
 from airflow_provider_awork.client.http.oauth import parse_pair
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.operators.time_entries import (
@@ -327,7 +327,7 @@ def test_every_parameter_is_documented(operator: type) -> None:
 
 def test_every_connection_extra_is_documented() -> None:
     table = README.split("\n## Connection\n")[1].split("\n## ")[0]
-    assert all(f"`{name}`" in table for name in ConnectionExtras.__struct_fields__)
+    assert all(f"`{name}`" in table for name in EXTRA_NAMES)
 
 
 def test_the_connection_in_the_readme_is_json() -> None:

@@ -172,7 +172,7 @@ def read_states(client: AworkClient, keys: Collection[EntryKey]) -> States:
 def _read_range(client: AworkClient, keys: Iterable[EntryKey]) -> dict[str, EntryState]:
     seconds = {key.id: instant_key(key.created_on)[:19] for key in keys if key.created_on}
     found: dict[str, EntryState] = {}
-    if not seconds or not client.config.extras.anchor_on_created_on:
+    if not seconds or not client.config.extras.behaviour.anchor_on_created_on:
         return found
     reader = client.read_list(TIME_ENTRIES, filterby=_created_between(client, sorted(seconds.values())))
     for rows in reader:
@@ -193,7 +193,7 @@ def _updated_since(client: AworkClient, started: float, ids: Collection[str]) ->
         log.warning("What changed in the %.0f s in which the entries were read may go unnoticed: %s", seconds, error)
         return {}
     since = now - timedelta(seconds=time.monotonic() - started) - CLOCK_MARGIN
-    literal = datetime_literal(since, zone=client.config.extras.literal_timezone)
+    literal = datetime_literal(since, zone=client.config.extras.behaviour.literal_timezone)
     found: dict[str, EntryState] = {}
     for rows in client.read_list(TIME_ENTRIES, filterby=f"updatedOn ge {literal}"):
         found |= _those_of(rows, ids)
@@ -207,7 +207,7 @@ def _those_of(rows: Iterable[msgspec.Raw], ids: Collection[str]) -> dict[str, En
 
 def _created_between(client: AworkClient, seconds: list[str]) -> str:
     """Where awork's literals are ambiguous, at the end of summer time, some may be missing; they are read by id."""
-    zone = client.config.extras.literal_timezone
+    zone = client.config.extras.behaviour.literal_timezone
     first, last = (datetime.fromisoformat(second).replace(tzinfo=UTC) for second in (seconds[0], seconds[-1]))
     after = last + timedelta(seconds=1)
     return f"createdOn ge {datetime_literal(first, zone=zone)} and createdOn lt {datetime_literal(after, zone=zone)}"

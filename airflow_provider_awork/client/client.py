@@ -98,17 +98,17 @@ class AworkClient(TimeEntryOperations):
                     error,
                     filterby=filterby,
                     anchored=request.anchor is not None,
-                    order_by_id=extras.order_by_id,
+                    order_by_id=extras.behaviour.order_by_id,
                 ) from error
 
         return PageReader(
             fetch,
             concurrency=concurrency or extras.max_concurrent_requests,
             page_size=page_size,
-            order_by_id=extras.order_by_id,
-            anchored=extras.anchor_on_created_on,
-            exact_anchor=extras.literal_timezone == "UTC",
-            accept_short_pages=extras.accept_short_pages,
+            order_by_id=extras.behaviour.order_by_id,
+            anchored=extras.behaviour.anchor_on_created_on,
+            exact_anchor=extras.behaviour.literal_timezone == "UTC",
+            accept_short_pages=extras.behaviour.accept_short_pages,
         )
 
     def read_whole_list(self, path: str, *, params: Mapping[str, Any] | None = None) -> WholeList:
@@ -181,7 +181,7 @@ class AworkClient(TimeEntryOperations):
 
         :raises AworkAssumptionError: it does not; the message names the way out.
         """
-        zone = self.config.extras.literal_timezone
+        zone = self.config.extras.behaviour.literal_timezone
         with self._proving:
             if not self._is_proven(field) and self._find_newest(field):
                 self._proofs[field] = time.monotonic()
@@ -196,7 +196,7 @@ class AworkClient(TimeEntryOperations):
 
     def _find_newest(self, field: str) -> checks.Probe | None:
         try:
-            return checks.check_literals(self.session, zone=self.config.extras.literal_timezone, field=field)
+            return checks.check_literals(self.session, zone=self.config.extras.behaviour.literal_timezone, field=field)
         except AworkFilterError as error:
             raise AworkAssumptionError(
                 f"awork does not filter time entries by {field} ({error}). Export a rolling window instead, such as "
@@ -206,11 +206,11 @@ class AworkClient(TimeEntryOperations):
     def _orderby(self, request: PageRequest) -> str:
         if request.newest_first:
             return "createdOn desc"
-        return "createdOn,id" if self.config.extras.order_by_id else "createdOn"
+        return "createdOn,id" if self.config.extras.behaviour.order_by_id else "createdOn"
 
     def _since(self, anchor: str) -> str:
         instant = datetime.fromisoformat(anchor).replace(tzinfo=UTC)
-        return f"createdOn ge {datetime_literal(instant, zone=self.config.extras.literal_timezone)}"
+        return f"createdOn ge {datetime_literal(instant, zone=self.config.extras.behaviour.literal_timezone)}"
 
 
 def list_path(*, project_id: str | None = None, task_id: str | None = None, name_of_task_id: str = "task_id") -> str:

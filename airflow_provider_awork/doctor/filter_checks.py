@@ -21,7 +21,7 @@ LATEST_CHANGES = 50
 
 def filter_on_created_on(workspace: Workspace) -> Finding:
     """What paging starts anew with, and windows on ``createdOn``."""
-    literals, anchored = workspace.literals, workspace.extras.anchor_on_created_on
+    literals, anchored = workspace.literals, workspace.behaviour.anchor_on_created_on
     if literals.ignored:
         return failed("accepted, but not applied", "windows would be ignored; exports notice and fail", NOTHING_TO_SET)
     if not literals.filterable:
@@ -35,7 +35,7 @@ def filter_on_created_on(workspace: Workspace) -> Finding:
 
 def zone_of_literals(workspace: Workspace) -> Finding:
     """The zone that literals of instants are read in; they carry none."""
-    literals, assumed = workspace.literals, workspace.extras.literal_timezone
+    literals, assumed = workspace.literals, workspace.behaviour.literal_timezone
     if not literals.filterable:
         raise NotCheckedError("needs the filter on createdOn")
     if literals.probe is None:
@@ -67,7 +67,7 @@ def seconds_of_literals(workspace: Workspace) -> Finding:
         raise NotCheckedError("needs the zone of literals")
     if literals.seconds == "read":
         return ok("read")
-    if not workspace.extras.anchor_on_created_on:
+    if not workspace.behaviour.anchor_on_created_on:
         return warning(literals.seconds, "windows on createdOn and updatedOn fail", "windows on startDateLocal")
     return failed(
         literals.seconds,
@@ -100,7 +100,7 @@ def filter_on_updated_on(workspace: Workspace) -> Finding:
         raise NotCheckedError("needs the zone of literals")
     session = workspace.session
     try:
-        probe = checks.check_literals(session, zone=workspace.extras.literal_timezone, field="updatedOn")
+        probe = checks.check_literals(session, zone=workspace.behaviour.literal_timezone, field="updatedOn")
     except AworkFilterError:
         return _updated_on_refused()
     except AworkAssumptionError:

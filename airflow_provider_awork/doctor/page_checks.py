@@ -114,7 +114,7 @@ def short_pages(workspace: Workspace) -> Finding:
     if short is None:
         return ok(f"none among {len(samples.all)}")
     found = f"page {short.number} has {len(short.page.rows)} of {short.size_used} entries, although more match"
-    if workspace.extras.accept_short_pages:
+    if workspace.behaviour.accept_short_pages:
         return warning(found, "exports go on without the missing ones: accept_short_pages is true", NOTHING_TO_SET)
     return failed(
         found,
@@ -163,7 +163,7 @@ def order_by_created_on(workspace: Workspace) -> Finding:
 
 def order_of_ties(workspace: Workspace) -> Finding:
     """The order by id of entries that are equal in the first term."""
-    samples, by_id = workspace.samples, workspace.extras.order_by_id
+    samples, by_id = workspace.samples, workspace.behaviour.order_by_id
     if samples.first and samples.orderby is None:
         raise NotCheckedError("needs the order by createdOn")
     fallback = "a group of entries with the same createdOn must fit into a page"
@@ -188,7 +188,7 @@ def order_of_ties(workspace: Workspace) -> Finding:
 def _ties_kept(workspace: Workspace) -> Iterator[bool | None]:
     """Whether the second term counts: for entries with the same ``createdOn``, then for those of the same day."""
     entries = workspace.samples.entries
-    zone = workspace.extras.literal_timezone
+    zone = workspace.behaviour.literal_timezone
     for instant in _commonest(instant_key(entry["createdOn"]) for entry in entries if entry.get("createdOn")):
         yield _is_reversed(workspace, "createdOn", own_second("createdOn", second_of(instant, "createdOn"), zone=zone))
     for day in _commonest(day for entry in entries if (day := day_of(entry))):

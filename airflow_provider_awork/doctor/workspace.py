@@ -21,6 +21,7 @@ class Workspace:
         self.session = client.session
         self.base_url = client.config.base_url
         self.extras = client.config.extras
+        self.behaviour = self.extras.behaviour
         self.samples = Samples(client.session)
 
     @cached_property
@@ -39,4 +40,4 @@ class Workspace:
         _ = self.samples.first
         if self.samples.orderby is None:
             raise NotCheckedError("needs the order by createdOn")
-        return examine_literals(self.session, zone=self.extras.literal_timezone)
+        return examine_literals(self.session, zone=self.behaviour.literal_timezone)

@@ -609,7 +609,7 @@ class AworkHook(BaseHook):
 
         if window is None:
             return all_of(filterby)
-        return window.restrict(filterby, literal_timezone=self.config.extras.literal_timezone)
+        return window.restrict(filterby, literal_timezone=self.config.extras.behaviour.literal_timezone)
 
 
 def make_window(

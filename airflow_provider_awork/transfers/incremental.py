@@ -209,7 +209,7 @@ def _choose_window(
         log.info("An earlier try chose the window")
         return Window.of(field=FIELD, start=kept["start"], end=kept_end)
     now = hook.client.server_time()
-    end = before_repeated_hour(now - lookback, hook.config.extras.literal_timezone)
+    end = before_repeated_hour(now - lookback, hook.config.extras.behaviour.literal_timezone)
     if kept_end:
         return Window.of(field=FIELD, start=kept["start"], end=max(end, kept_end))
     if watermark and watermark > now + lookback:

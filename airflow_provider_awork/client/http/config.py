@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 
 import msgspec
 
+from airflow_provider_awork.client.behaviour import AworkBehaviour
 from airflow_provider_awork.client.http.rate_limit import REQUESTS_PER_MINUTE
 from airflow_provider_awork.exceptions import AworkConfigError
 
@@ -20,7 +21,7 @@ PositiveSeconds = Annotated[float, msgspec.Meta(gt=0)]
 PositiveCount = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True):
     """
     The typed extras of a connection. Null and absent both mean the default.
 
@@ -32,14 +33,7 @@ class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         leaves some to other integrations. Divide it by the number of tasks that run side by side.
     :param verify: check TLS certificates: true, false, or the path of a CA bundle.
     :param proxies: proxy URL by scheme, as ``requests`` takes it; never part of ``repr``.
-    :param order_by_id: order by ``createdOn,id``. False orders by ``createdOn`` alone, for a server that refuses a
-        second term; entries with the identical ``createdOn`` may then not cross a page.
-    :param anchor_on_created_on: page by filtering on ``createdOn``. False pages by offset alone, for a server
-        that cannot filter on ``createdOn``; still exact, with more requests.
-    :param literal_timezone: IANA zone in which awork reads datetime literals. awork does not document it; UTC is
-        the safe reading and checked in each run that rests on it.
-    :param accept_short_pages: go on after a page that lacks rows although more match, instead of failing. awork had
-        such pages in 2023 for entries of deleted users (https://github.com/awork-io/awork/issues/120).
+    :param behaviour: what is assumed of awork. Its fields are extras, too: the connection has no extra ``behaviour``.
     :param token_variable: Airflow Variable with an OAuth token pair, instead of an API key. Its name ends in
         ``_token``, so that Airflow masks the value.
     """
@@ -50,10 +44,7 @@ class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     requests_per_minute: PositiveCount = REQUESTS_PER_MINUTE
     verify: bool | str = True
     proxies: dict[str, str] = msgspec.field(default_factory=dict)
-    order_by_id: bool = True
-    anchor_on_created_on: bool = True
-    literal_timezone: str = "UTC"
-    accept_short_pages: bool = False
+    behaviour: AworkBehaviour = AworkBehaviour()
     token_variable: str | None = None
 
     def __repr__(self) -> str:
@@ -61,7 +52,17 @@ class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:  # rich shows local variables in tracebacks
-        return [(name, value) for name, value in msgspec.structs.asdict(self).items() if name != "proxies"]
+        return [(name, value) for name, value in self.by_name().items() if name != "proxies"]
+
+    def by_name(self) -> dict[str, Any]:
+        """Return the value of each extra by its name in the connection."""
+        values: dict[str, Any] = {}
+        for name, value in msgspec.structs.asdict(self).items():
+            values |= msgspec.structs.asdict(value) if isinstance(value, AworkBehaviour) else {name: value}
+        return values
+
+
+EXTRA_NAMES = tuple(ConnectionExtras().by_name())
 
 
 class AworkConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,22 +151,23 @@ def check_extras(raw: Mapping[str, Any]) -> ConnectionExtras:
     :raises AworkConfigError: naming the extra, its value and the way out.
     """
     values = {name: _unquoted(name, value) for name, value in raw.items() if value not in (None, "")}
-    unknown = sorted(values.keys() - set(ConnectionExtras.__struct_fields__))
+    unknown = sorted(values.keys() - set(EXTRA_NAMES))
     if unknown:
-        known = ", ".join(ConnectionExtras.__struct_fields__)
-        raise AworkConfigError(f"extra {unknown[0]!r} is unknown; known extras are {known}")
+        raise AworkConfigError(f"extra {unknown[0]!r} is unknown; known extras are {', '.join(EXTRA_NAMES)}")
+    behaviour = {name: values[name] for name in AworkBehaviour.__struct_fields__ if name in values}
     try:
-        extras = msgspec.convert(values, ConnectionExtras, strict=False)
+        extras = msgspec.convert({**values, "behaviour": behaviour}, ConnectionExtras, strict=False)
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `$.")
-        name = path.rstrip("`").split("[")[0].split(".")[0]
+        name = path.removeprefix("behaviour.").rstrip("`").split("[")[0].split(".")[0]
         # Proxy URLs may hold passwords.
         got = "" if name == "proxies" else f", got {values.get(name)!r}"
         raise AworkConfigError(f"extra {name!r}: {text}{got}") from None
     if isinstance(extras.verify, str) and not Path(extras.verify).exists():
         raise AworkConfigError(f"extra 'verify': no such CA bundle: {extras.verify!r}; use true, false or a path")
-    if extras.literal_timezone not in available_timezones():
-        raise AworkConfigError(f"extra 'literal_timezone': {extras.literal_timezone!r} is not an IANA time zone")
+    zone = extras.behaviour.literal_timezone
+    if zone not in available_timezones():
+        raise AworkConfigError(f"extra 'literal_timezone': {zone!r} is not an IANA time zone")
     if extras.token_variable and not extras.token_variable.lower().endswith("_token"):
         raise AworkConfigError(
             "extra 'token_variable': its value does not end in _token, so Airflow would show what the Variable of that "

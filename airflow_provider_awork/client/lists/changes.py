@@ -66,7 +66,7 @@ def read_newest_change(client: AworkClient, path: str, *, filterby: str | None) 
 
 def _since(client: AworkClient, since: str) -> str:
     instant = datetime.fromisoformat(since).replace(tzinfo=UTC)
-    return f"updatedOn ge {datetime_literal(instant, zone=client.config.extras.literal_timezone)}"
+    return f"updatedOn ge {datetime_literal(instant, zone=client.config.extras.behaviour.literal_timezone)}"
 
 
 def _changes(rows: Iterable[msgspec.Raw]) -> list[Change]:

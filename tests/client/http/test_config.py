@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.pretty import pretty_repr
 
-from airflow_provider_awork.client.http.config import DEFAULT_BASE_URL, ConnectionExtras, build_config
+from airflow_provider_awork.client.http.config import DEFAULT_BASE_URL, EXTRA_NAMES, ConnectionExtras, build_config
 from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.get_provider_info import CONNECTION_TYPE
 from airflow_provider_awork.version_compat import AirflowFailException
@@ -39,11 +39,12 @@ def test_an_empty_host_is_the_default(host: str | None) -> None:
         ({"proxies": '{"https": "http://proxy:3128"}'}, "proxies", {"https": "http://proxy:3128"}),
         ({"proxies": {"https": "http://proxy:3128"}}, "proxies", {"https": "http://proxy:3128"}),
         ({"order_by_id": "false"}, "order_by_id", False),
+        ({"accept_short_pages": True}, "accept_short_pages", True),
         ({"literal_timezone": "Europe/Berlin"}, "literal_timezone", "Europe/Berlin"),
     ],
 )
 def test_extras_come_as_json_or_as_text(extras: dict[str, Any], name: str, value: object) -> None:
-    assert getattr(build_config(token="key", extras=extras).extras, name) == value
+    assert build_config(token="key", extras=extras).extras.by_name()[name] == value
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,8 @@ def test_extras_come_as_json_or_as_text(extras: dict[str, Any], name: str, value
         ({"extras": {"proxies": "http://proxy"}}, "proxies"),
         ({"extras": {"proxies": {"https": 1}}}, "proxies"),
         ({"extras": {"literal_timezone": "Berlin"}}, "literal_timezone"),
+        ({"extras": {"order_by_id": "perhaps"}}, "extra 'order_by_id': .*, got 'perhaps'"),
+        ({"extras": {"behaviour": {"order_by_id": False}}}, "extra 'behaviour' is unknown"),
         ({"extras": {"page_size": 100}}, "page_size"),
         ({"extras": {"token_variable": "secret-key"}}, "token_variable.* does not end in _token"),
     ],
@@ -94,10 +97,9 @@ def test_proxies_are_not_shown() -> None:
 
 def test_the_connection_form_offers_exactly_these_extras_with_these_defaults() -> None:
     form = CONNECTION_TYPE["conn-fields"]
-    assert set(form) == set(ConnectionExtras.__struct_fields__)
+    assert set(form) == set(EXTRA_NAMES)
     defaults = {name: field["schema"]["default"] for name, field in form.items() if "default" in field["schema"]}
     build_config(token="key", extras=defaults)
     for name, default in defaults.items():
-        assert getattr(build_config(token="key", extras={name: default}).extras, name) == getattr(
-            ConnectionExtras(), name
-        )
+        extras = build_config(token="key", extras={name: default}).extras
+        assert extras.by_name()[name] == ConnectionExtras().by_name()[name]
