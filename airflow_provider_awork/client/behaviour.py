@@ -12,8 +12,8 @@ class AworkBehaviour(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     Every field is an extra of the connection, by the same name. Runs check what they rely on, and their errors name
     the field to change.
 
-    :param order_by_id: lists can be ordered by ``createdOn,id``. If false, they are ordered by ``createdOn`` alone, and a
-        group of rows with the same ``createdOn`` must fit into one page.
+    :param order_by_id: lists can be ordered by ``createdOn,id``. If false, they are ordered by ``createdOn`` alone, and
+        a group of rows with the same ``createdOn`` must fit into one page.
     :param anchor_on_created_on: lists can be filtered on ``createdOn``. If false, pages are found by offset alone:
         still exact, with more requests when entries change.
     :param literal_timezone: IANA zone in which awork reads datetime literals.
