@@ -1,19 +1,17 @@
 """
-awork's other lists as data: people, projects, clients, tasks and what else time entries refer to.
+The columns of awork's other lists: people, projects, clients, tasks and the rest that time entries refer to.
 
-``RESOURCES`` has each list by its name: where it is, what awork takes as parameters, and what its rows are. Columns
-are the leaves of awork's models (https://developers.awork.com/apiv1) in snake_case, arrays being JSON. Behind them come
-a timestamp for each date-time of the row itself (``created_on`` as ``created_at``), what is known beyond the row, and
-``extra``.
+Columns are the leaves of awork's models (https://developers.awork.com/apiv1) in snake_case; arrays are JSON. Behind
+them come a timestamp for each date-time of the row itself (``created_on`` as ``created_at``), what is known beyond the
+row, and ``extra``. :mod:`airflow_provider_awork.client.lists.resources` has the endpoints.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from airflow_provider_awork.client.entries.arguments import checked_id
 from airflow_provider_awork.columns.time_entry import (
     DERIVED,
     Column,
@@ -23,7 +21,6 @@ from airflow_provider_awork.columns.time_entry import (
     Values,
     instant,
 )
-from airflow_provider_awork.exceptions import AworkConfigError
 
 IS_API_USER = Column(
     "is_api_user",
@@ -46,37 +43,27 @@ _KINDS = {_INSTANT: ColumnType.TEXT, **{kind.name.lower(): kind for kind in Colu
 
 
 @dataclass(frozen=True, kw_only=True)
-class Resource:
+class ListModel:
     """
-    A list of awork.
+    The columns of a list.
 
     :param row: what one row is, such as ``user``.
-    :param schema: name of the row's model in awork's OpenAPI document.
-    :param leaves: ``path`` or ``path:kind`` words: the leaves of that model, ``text`` if no kind is named, ``instant``
-        for a date-time. Files of different versions are read together, so they are only ever appended.
+    :param leaves: ``path`` or ``path:kind`` words: the leaves of awork's model, ``text`` if no kind is named,
+        ``instant`` for a date-time. Files of different versions are read together, so they are only ever appended.
     :param derived: columns for what is known beyond the row.
-    :param path: below the base URL; None if there is a list of each project only.
-    :param project_path: of a project's own list, below the project; None if there is none.
-    :param paged: whether it pages and takes ``filterby``; else awork sends it whole.
-    :param archivable: whether it takes ``showArchived``.
-    :param params: query parameters that are always sent.
-    :param feature: awork's permission without which the list shrinks in silence to what is one's own.
     """
 
     row: str
-    schema: str
     leaves: str
     derived: tuple[Column, ...] = ()
-    path: str | None = None
-    project_path: str | None = None
-    paged: bool = True
-    archivable: bool = False
-    params: Mapping[str, str] = field(default_factory=dict)
-    feature: str | None = None
 
-    def model(self, *, project_id: str | None = None, api_user_ids: frozenset[str] | None = None) -> RowModel:
+    @property
+    def marks_api_users(self) -> bool:
+        return IS_API_USER in self.derived
+
+    def to_row_model(self, *, project_id: str | None = None, api_user_ids: frozenset[str] | None = None) -> RowModel:
         """
-        What the rows are.
+        Return the model that decodes the rows.
 
         :param project_id: the project whose list it is.
         :param api_user_ids: the ids of the API users; None if they are unknown.
@@ -91,7 +78,7 @@ class Resource:
             derived: Values = {
                 at.name: list(map(instant, values[on.name])) for at, on in zip(timestamps, instants, strict=True)
             }
-            if IS_API_USER in self.derived:
+            if self.marks_api_users:
                 derived[IS_API_USER.name] = [None if api_user_ids is None else row in api_user_ids for row in ids]
             if OF_PROJECT_ID in self.derived:
                 derived[OF_PROJECT_ID.name] = [project_id] * len(ids)
@@ -103,51 +90,6 @@ class Resource:
             derive=derive,
             distinct=frozenset({"id", *(column.name for column in instants)}),
         )
-
-
-def find_resource(name: str) -> Resource:
-    """
-    The list of that name.
-
-    :raises AworkConfigError: there is none; the message has the names.
-    """
-    if name not in RESOURCES:
-        raise AworkConfigError(f"resource: {name!r} is not one of {', '.join(RESOURCES)}")
-    return RESOURCES[name]
-
-
-def list_path(name: str, project_id: str | None = None) -> str:
-    """
-    Where a list is, below the base URL.
-
-    :param name: of the list.
-    :param project_id: of the project whose list it is (GUID); None for the list of all projects.
-    :raises AworkConfigError: there is no such list.
-    """
-    resource = find_resource(name)
-    if project_id:
-        if resource.project_path is None:
-            raise AworkConfigError(f"project_id: awork has no {name} of one project; leave it out")
-        return f"projects/{checked_id(project_id, 'project_id')}/{resource.project_path}"
-    if resource.path is None:
-        raise AworkConfigError(f"project_id: awork lists {name} by project only; pass the id of one, or map over them")
-    return resource.path
-
-
-def comes_whole(path: str) -> bool:
-    """
-    Whether the list at a path below the base URL does not page: awork sends it whole, and ignores filters and orders.
-
-    >>> comes_whole("roles"), comes_whole("projects/1eeda989-becb-4e01-bb25-f34a035d7017/members"), comes_whole("users")
-    (True, True, False)
-    """
-    of_project = re.fullmatch("projects/[^/]+/(.+)", path)
-    place = (None, of_project[1]) if of_project else (path, None)
-    return any(
-        place in ((resource.path, None), (None, resource.project_path))
-        for resource in RESOURCES.values()
-        if not resource.paged
-    )
 
 
 def _column(path: str, kind: str, leaves: Mapping[str, str]) -> Column:
@@ -185,13 +127,9 @@ _TASK = (
     "taskSchedulesCount:integer isCompletelyScheduled:boolean commentCount:integer " + _AUDIT
 )
 
-RESOURCES: Mapping[str, Resource] = {
-    "users": Resource(
+LIST_MODELS: Mapping[str, ListModel] = {
+    "users": ListModel(
         row="user",
-        schema="User",
-        path="users",
-        archivable=True,
-        feature="user-master-data",
         derived=(IS_API_USER,),
         leaves=(
             "id firstName lastName birthDate gender title position language status.invitationAccepted:boolean "
@@ -200,34 +138,23 @@ RESOURCES: Mapping[str, Resource] = {
             "userContactInfos:json resourceVersion:integer tags:json teams:json isExternal:boolean " + _AUDIT
         ),
     ),
-    "apiusers": Resource(
+    "apiusers": ListModel(
         row="API user",
-        schema="ApiUser",
-        path="apiusers",
-        paged=False,
         leaves=("id name roleId clientId " + _AUDIT),
     ),
-    "teams": Resource(
+    "teams": ListModel(
         row="team",
-        schema="Team",
-        path="teams",
-        params={"includeUserIds": "true", "includeProjectIds": "true"},
         leaves=("id name icon color userIds:json projectIds:json " + _AUDIT),
     ),
-    "companies": Resource(
+    "companies": ListModel(
         row="company",
-        schema="Company",
-        path="companies",
-        feature="company-master-data",
         leaves=(
             "id name description industry hasImage:boolean companyContactInfos:json resourceVersion:integer tags:json "
             "projectsCount:integer projectsInProgressCount:integer isExternal:boolean " + _AUDIT
         ),
     ),
-    "projects": Resource(
+    "projects": ListModel(
         row="project",
-        schema="Project",
-        path="projects",
         leaves=(
             "id name isPrivate:boolean description startDate:instant dueDate:instant companyId timeBudget:integer "
             "isBillableByDefault:boolean projectTypeId color deductNonBillableHours:boolean "
@@ -242,55 +169,33 @@ RESOURCES: Mapping[str, Resource] = {
             "isRetainer:boolean isMultiAssignmentAllowed:boolean " + _AUDIT
         ),
     ),
-    "projecttypes": Resource(
+    "projecttypes": ListModel(
         row="project type",
-        schema="ProjectType",
-        path="projecttypes",
-        archivable=True,
         leaves=("id name description icon isArchived:boolean isPreset:boolean " + _AUDIT),
     ),
-    "projectstatuses": Resource(
+    "projectstatuses": ListModel(
         row="project status",
-        schema="ProjectStatus",
-        path="projectstatuses",
-        project_path="projectstatuses",
-        archivable=True,
         derived=(OF_PROJECT_ID,),
         leaves=("id name type order:integer projectTemplateId projectId workflowId isExternal:boolean " + _AUDIT),
     ),
-    "workflows": Resource(
+    "workflows": ListModel(
         row="workflow",
-        schema="Workflow",
-        path="workflows",
-        archivable=True,
         leaves=("id name icon isArchived:boolean isExternal:boolean " + _AUDIT),
     ),
-    "typeofwork": Resource(
+    "typeofwork": ListModel(
         row="type of work",
-        schema="TypeOfWork",
-        path="typeofwork",
-        archivable=True,
         leaves=("id name description icon isArchived:boolean " + _AUDIT),
     ),
-    "projecttasks": Resource(
+    "projecttasks": ListModel(
         row="task",
-        schema="TaskModel",
-        path="me/projecttasks",
-        project_path="projecttasks",
-        feature="project-planning-data",
         leaves=_TASK,
     ),
-    "allavailabletasks": Resource(
+    "allavailabletasks": ListModel(
         row="task",
-        schema="TaskModel",
-        path="me/allavailabletasks",
         leaves=_TASK,
     ),
-    "tasklists": Resource(
+    "tasklists": ListModel(
         row="task list",
-        schema="TaskList",
-        project_path="tasklists",
-        archivable=True,
         derived=(OF_PROJECT_ID,),
         leaves=(
             "id name order:number plannedDuration:integer totalPlannedDuration:integer "
@@ -298,113 +203,79 @@ RESOURCES: Mapping[str, Resource] = {
             "trackedDuration:integer " + _AUDIT
         ),
     ),
-    "taskstatuses": Resource(
+    "taskstatuses": ListModel(
         row="task status",
-        schema="TaskStatus",
-        project_path="taskstatuses",
         derived=(OF_PROJECT_ID,),
         leaves=("id name type order:number icon projectId projectTypeId workflowId isExternal:boolean " + _AUDIT),
     ),
-    "taskschedules": Resource(
+    "taskschedules": ListModel(
         row="task schedule",
-        schema="TaskSchedule",
-        path="taskschedules",
-        paged=False,
         leaves=("id userId taskId startDate:instant endDate:instant plannedDuration:integer " + _AUDIT),
     ),
-    "projectmembers": Resource(
+    "projectmembers": ListModel(
         row="project member",
-        schema="ProjectMember",
-        project_path="members",
-        paged=False,
         derived=(OF_PROJECT_ID,),
         leaves=(
             "id userId firstName lastName hasImage:boolean projectRoleId projectRoleName isResponsible:boolean "
             "isDeactivated:boolean isExternal:boolean"
         ),
     ),
-    "projectmilestones": Resource(
+    "projectmilestones": ListModel(
         row="milestone",
-        schema="ProjectMilestone",
-        path="projectmilestones",
         leaves=("id name color dueDate:instant projectId project:json " + _AUDIT),
     ),
-    "retainers": Resource(
+    "retainers": ListModel(
         row="retainer",
-        schema="Retainer",
-        project_path="retainers",
         leaves=(
             "id timeBudget:integer timezone rollOverUnderspentBudget:boolean rollOverOverspentBudget:boolean "
             "startDate:instant endDate:instant syncProjectDates:boolean retainerPeriod projectId isExternal:boolean "
             "retainerBudgets:json " + _AUDIT
         ),
     ),
-    "projectroles": Resource(
+    "projectroles": ListModel(
         row="project role",
-        schema="ProjectRole",
-        path="projectroles",
-        params={"includeMembers": "true"},
         leaves=(
             "id name isDefault:boolean defaultProjectRoleId allowOnlyProjectMasterDataRead:boolean "
             "memberCount:integer members:json " + _AUDIT
         ),
     ),
-    "roles": Resource(
+    "roles": ListModel(
         row="role",
-        schema="Role",
-        path="roles",
-        paged=False,
-        archivable=True,
         leaves=(
             "id name isAdminRole:boolean isGuestRole:boolean isAgentRole:boolean isPreset:boolean isArchived:boolean "
             + _AUDIT
         ),
     ),
-    "absences": Resource(
+    "absences": ListModel(
         row="absence",
-        schema="Absence",
-        path="absences",
-        feature="user-planning-data",
         leaves=(
             "id userId startOn:instant endOn:instant description externalProvider deletedOn:instant deletedBy "
             "isReadOnly:boolean isHalfDayOnStart:boolean isHalfDayOnEnd:boolean " + _AUDIT
         ),
     ),
-    "workspaceabsences": Resource(
+    "workspaceabsences": ListModel(
         row="company holiday",
-        schema="WorkspaceAbsenceModel",
-        path="workspaceabsences",
         leaves=(
             "id startOn:instant endOn:instant description regionId region isReadOnly:boolean isHalfDayOnStart:boolean "
             "isHalfDayOnEnd:boolean " + _AUDIT
         ),
     ),
-    "absenceregions": Resource(
+    "absenceregions": ListModel(
         row="absence region",
-        schema="AbsenceRegionModel",
-        path="absenceregions",
-        paged=False,
         leaves=(
             "id name countryCode country locationCode location isDefault:boolean numberOfPublicHolidays:integer "
             "assignedUsers:json " + _AUDIT
         ),
     ),
-    "timebookings": Resource(
+    "timebookings": ListModel(
         row="time booking",
-        schema="TimeBooking",
-        path="timebookings",
         leaves=(
             "id userId projectId startDate endDate duration:integer description laneOrder:integer "
             "isAnonymized:boolean " + _AUDIT
         ),
     ),
-    "customfielddefinitions": Resource(
+    "customfielddefinitions": ListModel(
         row="custom field",
-        schema="CustomFieldDefinitionWithSelectionOptionsAndLinkedProjectIds",
-        path="customfielddefinitions",
-        project_path="customfielddefinitions",
-        paged=False,
-        params={"includeLinkedProjectIds": "true"},
         derived=(OF_PROJECT_ID,),
         leaves=(
             "id name entity type order:number isExternal:boolean selectionOptions:json linkedProjectIds:json " + _AUDIT

@@ -538,27 +538,36 @@ class AworkHook(BaseHook):
         """
         Any list endpoint of awork: ``users``, ``projects``, ``companies``, ``typeofwork``, ``teams`` ...
 
-        Complete and in order of ``createdOn`` where the endpoint pages and its rows have ``createdOn``. Those that
-        awork sends whole (``roles``, ``apiusers``, ``projects/<id>/members`` ...) are read in one request.
+        Complete and in order of ``createdOn`` if the endpoint pages and its rows have ``createdOn``. Lists that awork
+        does not page (``roles``, ``timereports``, ``projects/<id>/milestones`` ...) are read in one request, in awork's
+        order. An endpoint that awork's document does not have is read as one that pages.
 
         :param path: path below the base URL, without a slash at its start.
-        :param filterby: awork expression; lists that come whole take none, nor an order.
+        :param filterby: awork expression; lists that awork does not page take neither a filter nor an order.
         :param orderby: an order of one's own. Rows that move between pages meanwhile can then be lost; none comes
             twice.
         :param params: further query parameters, such as ``{"showArchived": "true"}``.
-        :raises AworkConfigError: a filter or an order for a list that comes whole: awork would ignore it in silence.
+        :raises AworkConfigError: a filter or an order for a list that awork does not page: awork would ignore it and
+            report no error; or a list of texts, such as ``webhooks/eventtypes``.
         :raises AworkPagingError: the rows need several pages but have no ``createdOn``, or nothing tells where the list
             ends.
         """
         from airflow_provider_awork.client.http import surrogates
-        from airflow_provider_awork.columns.lists import comes_whole
+        from airflow_provider_awork.client.lists.resources import find_endpoint
 
         path = path.strip("/")
-        if comes_whole(path):
-            if filterby or orderby:
-                raise AworkConfigError(
-                    f"filterby, orderby: awork sends {path} whole and would ignore them; leave them out"
-                )
+        endpoint = find_endpoint(path)
+        if endpoint and endpoint.row_schema == "string":
+            raise AworkConfigError(
+                f"path: awork returns texts at {path}, not objects\nRead it with client.session.get."
+            )
+        if endpoint and not endpoint.is_paged:
+            for name, value in (("filterby", filterby), ("orderby", orderby)):
+                if value:
+                    raise AworkConfigError(
+                        f"{name}: awork returns this list whole and would ignore it\n"
+                        f"Leave out {name} for {endpoint.path}."
+                    )
             batches = iter(self.client.read_whole_list(path, params=params))
         elif orderby:
             batches = self.client.read_list_in_order(path, orderby=orderby, filterby=filterby, params=params)

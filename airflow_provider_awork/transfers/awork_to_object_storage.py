@@ -15,7 +15,7 @@ from airflow_provider_awork.transfers.base import AworkToObjectStorageOperator, 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_awork.columns.lists import Resource
+    from airflow_provider_awork.client.lists.resources import ListEndpoint
     from airflow_provider_awork.transfers.incremental import IncrementalLoad
     from airflow_provider_awork.windows.window import Window
 
@@ -295,59 +295,63 @@ class AworkListToObjectStorageOperator(AworkToObjectStorageOperator):
         self.query_params = query_params
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_awork.columns.lists import find_resource
+        from airflow_provider_awork.client.lists.resources import find_resource
 
         self.check_parameters()
         resource = find_resource(self.resource)
-        self._check_list_parameters(resource)
-        return self.publish(context, self._rows(resource))
+        endpoint = resource.endpoint(self.project_id)
+        self._check_list_parameters(endpoint)
+        query = self._query(resource.params, endpoint)
+        return self.publish(context, self._rows(endpoint, resource.fill_path(self.project_id), query))
 
-    def _rows(self, resource: Resource) -> Export:
-        from airflow_provider_awork.columns.lists import IS_API_USER, list_path
+    def _rows(self, endpoint: ListEndpoint, path: str, query: Mapping[str, Any]) -> Export:
+        from airflow_provider_awork.columns.lists import LIST_MODELS
 
-        path = list_path(self.resource, self.project_id)
-        marks_api_users = IS_API_USER in resource.derived and self.file_format != "ndjson"
+        model = LIST_MODELS[self.resource]
+        marks_api_users = model.marks_api_users and self.file_format != "ndjson"
         return Export(
             list=path,
-            model=resource.model(
+            model=model.to_row_model(
                 project_id=self.project_id,
                 api_user_ids=self.hook.get_api_user_ids() if marks_api_users else None,
             ),
-            source={"sees_all_rows": self._sees_all_rows(resource)},
+            source={"sees_all_rows": self._sees_all_rows(endpoint)},
             read=lambda: self.hook.read_list(
                 path,
                 filterby=self.filterby,
-                params=self._query(resource),
-                whole=not resource.paged,
+                params=query,
+                whole=not endpoint.is_paged,
                 concurrency=self.max_concurrent_requests,
             ),
         )
 
-    def _sees_all_rows(self, resource: Resource) -> bool | None:
+    def _sees_all_rows(self, endpoint: ListEndpoint) -> bool | None:
         """Whether the key may read the whole list; a warning is logged if not. None if that is unknown."""
         identity = self.hook.identity
-        if resource.feature is None or identity.permissions is None:
+        if endpoint.feature is None or identity.permissions is None:
             return None
-        sees_all = identity.permissions.allow(resource.feature, "read")
+        sees_all = identity.permissions.allow(endpoint.feature, "read")
         if not sees_all:
             self.log.warning(
                 "%s may not read %s: awork leaves out of %s what is not its own. Give it a role with read permission "
                 "on that feature, or use an administrator's API key.",
                 identity.name,
-                resource.feature,
+                endpoint.feature,
                 self.resource,
             )
         return sees_all
 
-    def _query(self, resource: Resource) -> dict[str, Any]:
-        archived = {"showArchived": self.show_archived} if resource.archivable else {}
-        query = {**resource.params, **archived, **(self.query_params or {})}
+    def _query(self, params: Mapping[str, str], endpoint: ListEndpoint) -> dict[str, Any]:
+        """The query parameters that the endpoint takes, then the caller's."""
+        offered = {**params, "showArchived": self.show_archived}
+        query = {name: value for name, value in offered.items() if name in endpoint.parameters}
+        query |= self.query_params or {}
         return {name: str(value).lower() if isinstance(value, bool) else value for name, value in query.items()}
 
-    def _check_list_parameters(self, resource: Resource) -> None:
-        if self.filterby and not resource.paged:
+    def _check_list_parameters(self, endpoint: ListEndpoint) -> None:
+        if self.filterby and not endpoint.is_paged:
             raise AworkConfigError(f"filterby: awork sends {self.resource} whole and filters nothing; leave it out")
-        if not self.show_archived and not resource.archivable:
+        if not self.show_archived and "showArchived" not in endpoint.parameters:
             raise AworkConfigError(f"show_archived: awork does not tell archived {self.resource} apart; leave it out")
         reserved = {"page", "pageSize", "orderby", "filterby", "showArchived"} & set(self.query_params or ())
         if reserved:

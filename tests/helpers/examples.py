@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from airflow.sdk import DAG
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "example_dags"
+from tests.helpers.repository import REPOSITORY
+
+EXAMPLES = REPOSITORY / "example_dags"
 
 
 def load(dag_id: str) -> DAG:

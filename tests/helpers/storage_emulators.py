@@ -20,7 +20,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -28,9 +27,10 @@ import requests
 import tenacity
 
 from tests.helpers.airflow_environment import environment_variables
+from tests.helpers.repository import REPOSITORY
 from tests.helpers.storage_proxy import PROXY_HOST, Refusal, Rule, StorageProxy, StorageRequest, run_storage_proxy
 
-AZURITE = Path(__file__).parents[1] / ".azurite/node_modules/.bin/azurite-blob"
+AZURITE = REPOSITORY / ".azurite/node_modules/.bin/azurite-blob"
 
 _REGION = "eu-central-1"
 _CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}

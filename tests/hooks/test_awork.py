@@ -25,6 +25,8 @@ from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.sandbox import Answer, RuleRequest, Sandbox, Store
 from tests.helpers.airflow_harness import connection_in_environment
 
+SOME_ID = "11111111-2222-4333-8444-555555555555"
+
 
 @pytest.fixture(scope="module")
 def awork() -> Iterator[Sandbox]:
@@ -174,10 +176,52 @@ def test_lists_that_come_whole_are_one_request(hook: AworkHook, awork: Sandbox, 
     assert len(awork.requests) == before + 1
 
 
+@pytest.mark.parametrize(
+    ("path", "rows"),
+    [
+        ("timereports", [{"id": "b", "createdOn": "2026-02-01T00:00:00Z"}, {"id": "a"}]),
+        (f"projects/{SOME_ID}/milestones", [{"id": "b", "createdOn": "2026-02-01T00:00:00Z"}] * 2),
+        (f"tasks/{SOME_ID}/taskdependencies", [{"id": "b", "createdOn": "2026-01-01T00:00:00Z"}]),
+    ],
+)
+def test_a_list_that_awork_does_not_page_is_read_once_as_it_is(
+    hook: AworkHook, awork: Sandbox, path: str, rows: list[object]
+) -> None:
+    """Even if its rows have ``createdOn``, are not in its order and repeat."""
+
+    def answer(request: RuleRequest, _: Store) -> Answer | None:
+        return Answer(200, rows) if request.path == f"/{path}" else None
+
+    before = len(awork.requests)
+    awork.faults.add(answer)
+    try:
+        assert list(hook.get_list(path, params={"showArchived": "true"})) == rows
+    finally:
+        awork.faults.clear()
+    (request,) = awork.requests[before:]
+    assert request.query == {"showArchived": "true"}
+
+
 @pytest.mark.parametrize("parameters", [{"filterby": "name eq 'Admin'"}, {"orderby": "name"}])
-def test_what_awork_would_ignore_is_refused(hook: AworkHook, parameters: dict[str, str]) -> None:
-    with pytest.raises(AworkConfigError, match="awork sends roles whole and would ignore them"):
-        list(hook.get_list("roles", **parameters))
+@pytest.mark.parametrize("path", ["roles", "timereports", f"projects/{SOME_ID}/milestones"])
+def test_what_awork_would_ignore_is_refused(
+    hook: AworkHook, awork: Sandbox, path: str, parameters: dict[str, str]
+) -> None:
+    before = len(awork.requests)
+    with pytest.raises(AworkConfigError) as error:
+        list(hook.get_list(path, **parameters))
+    (name,) = parameters
+    first_line = str(error.value).splitlines()[0]
+    assert first_line == f"{name}: awork returns this list whole and would ignore it"
+    assert path.replace(SOME_ID, "{id}") in str(error.value)
+    assert len(awork.requests) == before
+
+
+def test_a_list_of_texts_is_refused(hook: AworkHook, awork: Sandbox) -> None:
+    before = len(awork.requests)
+    with pytest.raises(AworkConfigError, match="path: awork returns texts at webhooks/eventtypes, not objects"):
+        list(hook.get_list("webhooks/eventtypes"))
+    assert len(awork.requests) == before
 
 
 def test_the_api_users(hook: AworkHook, awork: Sandbox) -> None:

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from airflow.sdk import DAG, ObjectStoragePath
 
-from airflow_provider_awork.columns.lists import RESOURCES
+from airflow_provider_awork.client.lists.resources import RESOURCES
+from airflow_provider_awork.columns.lists import LIST_MODELS
 from airflow_provider_awork.files.manifest import verify_manifest
 from airflow_provider_awork.sandbox import Sandbox
 from airflow_provider_awork.sandbox.faults import Answer
@@ -92,9 +93,9 @@ def test_every_list_arrives_whole(awork: Sandbox, tmp_path: Path, project_id: st
             )
     result = run_dag(dag)
     assert result.state == "success"
-    for name, resource in RESOURCES.items():
+    for name, model in LIST_MODELS.items():
         manifest = manifest_of(f"file://{tmp_path}/{name}")
-        columns = [column.name for column in resource.model().columns]
+        columns = [column.name for column in model.to_row_model().columns]
         assert [column["name"] for column in manifest["columns"]] == columns
         assert manifest["unknown_fields"] == {}
         assert manifest["rows"] == result.xcom(name)["rows"] > 0, name

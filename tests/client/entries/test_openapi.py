@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from jsonschema import FormatChecker
-from openapi_schema_validator import OAS30Validator
 
 from airflow_provider_awork.client.client import AworkClient, list_path
 from airflow_provider_awork.client.entries.arguments import BATCH_FIELDS
 from airflow_provider_awork.client.entries.models import BATCH_OPERATIONS
 from airflow_provider_awork.client.http.config import build_config
 from airflow_provider_awork.sandbox import RequestRecord, Sandbox
-
-BESIDE_THE_REPOSITORY = Path(__file__).parents[3] / "shared" / "awork" / "openapi-v1-subset.json"
-DOCUMENT = Path(os.environ.get("AWORK_OPENAPI", BESIDE_THE_REPOSITORY))
-
-pytestmark = pytest.mark.skipif(
-    not DOCUMENT.exists(), reason=f"awork's OpenAPI document is not at {DOCUMENT}; AWORK_OPENAPI names it"
-)
+from tests.helpers.openapi import json_schema, parameters, resolve, schema_errors, time_entry_operations
 
 NOT_OFFERED = {
     "searchReindex": "reads as a side effect on awork's search index",
@@ -110,40 +99,6 @@ OPERATIONS: dict[str, Callable[[AworkClient, Ids], Any]] = {
 }
 
 
-@cache
-def document() -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(DOCUMENT.read_text())
-    return content
-
-
-def documented() -> dict[str, tuple[str, str, dict[str, Any]]]:
-    """Method, path and description of each time-entry operation, by its id."""
-    return {
-        operation["operationId"]: (method.upper(), path, operation)
-        for path, methods in document()["paths"].items()
-        for method, operation in methods.items()
-        if method != "parameters" and "TimeEntries" in operation.get("tags", [])
-    }
-
-
-def resolved(part: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in part:
-        part = document()["components"][part["$ref"].split("/")[-2]][part["$ref"].split("/")[-1]]
-    return part
-
-
-def errors(schema: dict[str, Any], value: Any) -> list[str]:
-    # Not date-time: awork's local dates have no zone, which the format wants.
-    whole = {**schema, "components": document()["components"]}
-    validator = OAS30Validator(whole, format_checker=FormatChecker(["uuid"]))
-    return [f"{error.json_path}: {error.message[:200]}" for error in validator.iter_errors(value)]
-
-
-def schema_of(part: dict[str, Any]) -> dict[str, Any] | None:
-    schema: dict[str, Any] | None = part.get("content", {}).get("application/json", {}).get("schema")
-    return schema
-
-
 class Exchanges:
     """The client's requests, and the answers of a second sandbox in the same state to the same requests by hand."""
 
@@ -194,23 +149,21 @@ def exchanges(awork: Sandbox) -> Iterator[Exchanges]:
 
 
 def test_every_documented_operation_has_a_call() -> None:
-    assert set(OPERATIONS) == set(documented())
+    assert set(OPERATIONS) == set(time_entry_operations())
     assert len(OPERATIONS) == 18
 
 
 def test_every_documented_batch_operation_is_known() -> None:
-    description = documented()["PostTimeEntriesBatchByOperation"][2]["description"]
-    assert set(re.findall(r"<i>(\w+)</i>", description)) == set(BATCH_OPERATIONS)
+    _, _, operation = time_entry_operations()["PostTimeEntriesBatchByOperation"]
+    assert set(operation["x-operations"]) == set(BATCH_OPERATIONS)
 
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 def test_requests_are_as_documented(operation_id: str, exchanges: Exchanges) -> None:
-    method, template, operation = documented()[operation_id]
+    method, template, operation = time_entry_operations()[operation_id]
     pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template)
-    parameters = [resolved(parameter) for parameter in operation.get("parameters", [])]
-    query_schemas = {each["name"]: each["schema"] for each in parameters if each["in"] == "query"}
-    path_schemas = {each["name"]: each["schema"] for each in parameters if each["in"] == "path"}
-    body_schema = schema_of(operation.get("requestBody", {}))
+    query_schemas, path_schemas = parameters(operation, "query"), parameters(operation, "path")
+    body_schema = json_schema(operation.get("requestBody", {}))
     sent_parameters: set[str] = set()
     sent_fields: set[str] = set()
 
@@ -220,33 +173,33 @@ def test_requests_are_as_documented(operation_id: str, exchanges: Exchanges) -> 
         assert found, record.path
         assert record.method == method
         for name, value in found.groupdict().items():
-            assert errors(path_schemas[name], value) == []
+            assert schema_errors(path_schemas[name], value) == []
         for name, text in record.query.items():
             value = int(text) if query_schemas[name].get("type") == "integer" else text
-            assert errors(query_schemas[name], value) == [], name
+            assert schema_errors(query_schemas[name], value) == [], name
         sent_parameters |= set(record.query)
         if body_schema is None:
             assert record.body == b""
         else:
             assert record.headers["content-type"] == "application/json"
-            assert errors(body_schema, json.loads(record.body)) == []
+            assert schema_errors(body_schema, json.loads(record.body)) == []
             sent_fields |= set(json.loads(record.body))
     offered = set(query_schemas) - set(NOT_OFFERED)
     assert sent_parameters == offered
-    assert sent_fields == set(resolved(body_schema or {}).get("properties", {})) - set(NOT_OFFERED)
+    assert sent_fields == set(resolve(body_schema or {}).get("properties", {})) - set(NOT_OFFERED)
 
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 def test_answers_of_the_sandbox_are_as_documented(operation_id: str, exchanges: Exchanges) -> None:
-    _, _, operation = documented()[operation_id]
+    _, _, operation = time_entry_operations()[operation_id]
     for _, answer in exchanges.of(operation_id):
         assert answer.ok, answer.text
-        schema = schema_of(operation["responses"][str(answer.status_code)])
+        schema = json_schema(operation["responses"][str(answer.status_code)])
         if schema is None:
             assert answer.content == b""
         else:
             assert answer.json()
-            assert errors(schema, answer.json()) == []
+            assert schema_errors(schema, answer.json()) == []
 
 
 REFUSED: list[tuple[str, str, Any, int]] = [
@@ -269,16 +222,16 @@ def test_refusals_of_the_sandbox_are_awork_s_error_object(
     headers = {"Authorization": f"Bearer {awork.token}"}
     answer = requests.request(method, awork.url + path, data=data, headers=headers, timeout=20)
     assert answer.status_code == status
-    assert errors({"$ref": "#/components/schemas/ErrorResponse"}, answer.json()) == []
+    assert schema_errors({"$ref": "#/components/schemas/ErrorResponse"}, answer.json()) == []
 
 
 def test_the_check_itself_finds_faults() -> None:
     """Without this, a validator that accepts everything would pass all tests above."""
     schemas = [
-        schema_of(part)
-        for _, _, operation in documented().values()
+        json_schema(part)
+        for _, _, operation in time_entry_operations().values()
         for part in chain([operation.get("requestBody", {})], operation["responses"].values())
     ]
     for schema in filter(None, schemas):
-        assert errors(schema, [{"nosuch": 1}])
-        assert errors(schema, "text")
+        assert schema_errors(schema, [{"nosuch": 1}])
+        assert schema_errors(schema, "text")
