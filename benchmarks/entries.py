@@ -84,7 +84,9 @@ def _templates(random: Random) -> list[tuple[bytes, bytes, bytes, int]]:
     start, end = date(2025, 1, 1), date(2026, 1, 1)
     data = make_master_data(random, people=PEOPLE, start=start)
     templates = []
-    for number, entry in zip(count(), generate_entries(random, data, count=DISTINCT, start=start, end=end)):
+    now = datetime(2026, 7, 1, tzinfo=UTC)  # after all of them, so that the bytes are the same on every day
+    entries = generate_entries(random, data, count=DISTINCT, start=start, end=end, now=now)
+    for number, entry in zip(count(), entries):
         if number % 2:
             entry["note"] = "; ".join(random.sample(vocabulary.NOTES, 5))
         text = json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode()

@@ -3,7 +3,9 @@ Seeded time entries, and single ones made to measure.
 
 People work on weekdays in their own zone; some run timers, others write their times down later. The mix holds what
 real workspaces hold: running and paused timers, entries without a time of day, breaks, work across midnight, entries
-of deleted people and of external projects, billed work. Facts: section 9 of the API facts.
+of deleted people and of external projects, billed work. No entry is created or changed after now, as in a real
+workspace: a client that remembers the newest change would miss all changes until then. Facts: section 9 of the API
+facts.
 """
 
 from __future__ import annotations
@@ -57,24 +59,35 @@ def default_end(seed: int) -> date:
     return date(2026, 7, 1) + timedelta(days=seed % 28)
 
 
-def weekdays(start: date, end: date) -> list[date]:
-    """The days from Monday to Friday in ``[start, end)``."""
+def working_days(start: date, end: date, *, weekends: bool = False) -> list[date]:
+    """The days from Monday to Friday in ``[start, end)``, or all."""
     days = (start + timedelta(days=number) for number in range((end - start).days))
-    return [day for day in days if day.weekday() < 5]
+    return [day for day in days if weekends or day.weekday() < 5]
 
 
-def people_for(entries: int, start: date, end: date) -> int:
+def people_for(entries: int, start: date, end: date, *, weekends: bool = False) -> int:
     """How many people it takes to track so many entries in that time."""
-    return max(8, round(entries / (max(1, len(weekdays(start, end))) * ENTRIES_PER_DAY)))
+    return max(8, round(entries / (max(1, len(working_days(start, end, weekends=weekends))) * ENTRIES_PER_DAY)))
 
 
-def generate_entries(random: Random, data: MasterData, *, count: int, start: date, end: date) -> Iterator[Row]:
+def generate_entries(
+    random: Random,
+    data: MasterData,
+    *,
+    count: int,
+    start: date,
+    end: date,
+    now: datetime,
+    weekends: bool = False,
+) -> Iterator[Row]:
     """
     That many entries with start days in ``[start, end)``, in order of the start day.
 
-    :raises ValueError: there is no weekday in that time.
+    :param now: aware; nothing is created or changed later, and no timer starts later.
+    :param weekends: whether people work on Saturdays and Sundays, too.
+    :raises ValueError: there is no working day in that time.
     """
-    days = weekdays(start, end)
+    days = working_days(start, end, weekends=weekends)
     if count == 0:
         return
     if not days:
@@ -88,10 +101,10 @@ def generate_entries(random: Random, data: MasterData, *, count: int, start: dat
     weights = [0.1 if data.people[number] is data.api_user else 1.0 for _, number in slots]
     chosen = sorted(random.choices(slots, weights, k=count))
     last_day = {number: day for day, number in chosen}
-    maker = EntryMaker(random, data)
+    maker = EntryMaker(random, data, now=now)
     for (day, number), group in groupby(chosen):
         works = _day(random, data.people[number], day, len(list(group)))
-        if last_day[number] == day and not data.people[number].deleted:
+        if last_day[number] == day and not data.people[number].deleted and works[-1].start < to_ticks(now):
             works[-1] = _open_timer(works[-1], number)
         yield from (maker.entry(work, billed_before=end - timedelta(days=30)) for work in works)
 
@@ -135,11 +148,16 @@ def _open_timer(work: _Work, number: int) -> _Work:
 
 
 class EntryMaker:
-    """Turns work into time entries as awork sends them."""
+    """
+    Turns work into time entries as awork sends them.
 
-    def __init__(self, random: Random, data: MasterData) -> None:
+    :param now: aware; nothing is created or changed later; None: the clock.
+    """
+
+    def __init__(self, random: Random, data: MasterData, *, now: datetime | None = None) -> None:
         self._random = random
         self._data = data
+        self._now = now
 
     def make(
         self,
@@ -156,14 +174,14 @@ class EntryMaker:
         :param ended_at: aware; default: an hour after ``started_at``.
         :param timezone: IANA name of the zone in which the dates and times count as local.
         :param fields: top-level fields that replace those made up; None leaves one out. ``createdOn`` is the end of
-            the work by default, ``updatedOn`` is ``createdOn``.
+            the work by default, or now if that is earlier; ``updatedOn`` is ``createdOn``.
         :raises ValueError: ``createdOn`` is no UTC date-time.
         """
         start = started_at or (ended_at or datetime.now(UTC)) - timedelta(hours=1)
         end = ended_at or start + timedelta(hours=1)
         person = self._random.choice([person for person in self._data.people if not person.deleted])
         entry = self.entry(_Work(person, to_ticks(start), to_ticks(end)), timezone=timezone)
-        created = fields.get("createdOn", format_instant(to_ticks(end)))
+        created = fields.get("createdOn", format_instant(min(to_ticks(end), self._latest)))
         stamps = {"createdOn": created, "updatedOn": created, "resourceVersion": _version(parse_ticks(created))}
         return {name: value for name, value in {**entry, **stamps, **fields}.items() if value is not None}
 
@@ -230,6 +248,9 @@ class EntryMaker:
             updated = created + (self._random.randrange(TICKS_PER_DAY) if self._random.random() < 0.2 else 0)
         if billed:
             updated = _billing_day(updated) + self._random.randrange(4 * _HOUR)
+        if created > self._latest:  # planned work, or entered later than now: at any time of the day until now
+            created = updated = self._latest - self._random.randrange(TICKS_PER_DAY)
+        updated = min(updated, self._latest)
         digits = self._random.choice((7, 7, 7, 7, 7, 7, 3, 3, 0))
         author = work.person.id
         return {
@@ -239,6 +260,11 @@ class EntryMaker:
             "updatedOn": format_instant(updated, digits=digits),
             "resourceVersion": _version(updated),
         }
+
+    @property
+    def _latest(self) -> int:
+        """The ticks of now."""
+        return to_ticks(self._now or datetime.now(UTC))
 
 
 def _version(updated: int) -> int:

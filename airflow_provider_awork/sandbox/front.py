@@ -10,7 +10,7 @@ import gzip
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from hmac import compare_digest
@@ -161,6 +161,7 @@ class Front:
     The outer ASGI application.
 
     :param api: the inner one; its list endpoints are the routes named ``list``.
+    :param on_answer: called with the record of each request when its answer is out.
     """
 
     def __init__(
@@ -174,6 +175,7 @@ class Front:
         faults: Faults,
         rate_limit: RateLimit,
         transports: Transports,
+        on_answer: Callable[[RequestRecord], None] | None = None,
     ) -> None:
         self.requests: list[RequestRecord] = []
         self.errors: list[Exception] = []
@@ -185,6 +187,7 @@ class Front:
         self._faults = faults
         self._rate_limit = rate_limit
         self._transports = transports
+        self._on_answer = on_answer
         self._lists = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -197,6 +200,8 @@ class Front:
             raise
         finally:
             record.ended = time.monotonic()
+            if self._on_answer:
+                self._on_answer(record)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send, record: RequestRecord) -> None:
         transport = self._transports.get(tuple(scope["client"]))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from datetime import date, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
 from threading import Thread
@@ -39,6 +40,8 @@ class Sandbox:
     :param port: to listen on; 0: a free one.
     :param start: first day with entries; default: 90 days before ``end``.
     :param end: first day without entries; default: a day of summer 2026 that depends on the seed.
+    :param weekends: whether people work on Saturdays and Sundays, too.
+    :param on_answer: called with the record of each request when its answer is out; None: nothing is called.
     :param file: path of a new SQLite file for the data; None: in memory.
     :param settings: attributes of :class:`Settings`.
     :raises OSError: the port is taken.
@@ -59,6 +62,8 @@ class Sandbox:
         start: date | None = None,
         end: date | None = None,
         file: Path | None = None,
+        weekends: bool = False,
+        on_answer: Callable[[RequestRecord], None] | None = None,
         **settings: Any,
     ) -> None:
         self.end = end or default_end(seed)
@@ -72,24 +77,25 @@ class Sandbox:
         self._transports = Transports()
         self._socket = _listen(port)
         self.url = f"http://{HOST}:{self._socket.getsockname()[1]}{BASE_PATH}"
-        self._fill(Random(seed), entries)
-        self._front = self._make_front()
+        self._fill(Random(seed), entries, weekends=weekends)
+        self._front = self._make_front(on_answer)
         self._server = self._make_server()
         self._thread = Thread(target=self._server.run, args=([self._socket],), name="awork-sandbox", daemon=True)
 
-    def _fill(self, random: Random, entries: int) -> None:
-        data = make_master_data(random, people=people_for(entries, self.start, self.end), start=self.start)
+    def _fill(self, random: Random, entries: int, *, weekends: bool) -> None:
+        people = people_for(entries, self.start, self.end, weekends=weekends)
+        data = make_master_data(random, people=people, start=self.start)
         # A random of its own, so that these lists do not make other entries.
         self.lists = make_list_data(Random(data.api_user.id), data.rows, me=data.api_user.id, start=self.start)
         for table, rows in [*data.rows.items(), *self.lists.rows.items()]:
             self.store.add_rows(table, rows)
-        self.store.add_rows(
-            "timeentries", generate_entries(random, data, count=entries, start=self.start, end=self.end)
-        )
+        now = self.settings.now or datetime.now(UTC)
+        made = generate_entries(random, data, count=entries, start=self.start, end=self.end, now=now, weekends=weekends)
+        self.store.add_rows("timeentries", made)
         self.me = data.api_user.id
         self._maker = EntryMaker(random, data)
 
-    def _make_front(self) -> Front:
+    def _make_front(self, on_answer: Callable[[RequestRecord], None] | None) -> Front:
         api = Api(store=self.store, settings=self.settings, me=self.me, lists=self.lists, oauth=self.oauth)
         return Front(
             api.application(),
@@ -100,6 +106,7 @@ class Sandbox:
             faults=self.faults,
             rate_limit=self._rate_limit,
             transports=self._transports,
+            on_answer=on_answer,
         )
 
     def _make_server(self) -> uvicorn.Server:

@@ -195,3 +195,14 @@ def test_split_instants_come_together_again(moment, tick, zone):
     local = moment.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
     assert parse_ticks(fields["startDateLocal"].replace("00:00:00", fields["startTimeLocal"])) == to_ticks(local) + tick
     assert from_ticks(ticks) == moment
+
+
+def test_nothing_is_created_or_changed_after_now():
+    now = datetime(2026, 3, 11, 10, tzinfo=UTC)
+    with Sandbox(entries=500, start=date(2026, 3, 2), end=date(2026, 4, 2), now=now) as awork:
+        entries = awork.store.entries()
+
+    latest = format_instant(to_ticks(now))
+    assert all(entry["createdOn"] <= entry["updatedOn"] <= latest for entry in entries)
+    assert any(entry["startDateLocal"] > "2026-03-12" for entry in entries)
+    assert len({entry["createdOn"] for entry in entries}) > 450
