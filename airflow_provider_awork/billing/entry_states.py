@@ -26,8 +26,9 @@ from airflow_provider_awork.client.entries.arguments import checked_id
 from airflow_provider_awork.client.entries.operations import TIME_ENTRIES
 from airflow_provider_awork.client.http import surrogates
 from airflow_provider_awork.client.http.session import Answer, decode_body
+from airflow_provider_awork.client.instants import instant_key
 from airflow_provider_awork.client.lists.filters import datetime_literal
-from airflow_provider_awork.client.lists.paging import PAGE_SIZE, instant_key
+from airflow_provider_awork.client.lists.pages import PAGE_SIZE
 from airflow_provider_awork.exceptions import (
     AworkAssumptionError,
     AworkConfigError,

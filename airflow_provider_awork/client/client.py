@@ -20,7 +20,8 @@ from airflow_provider_awork.client.identity import Identity, read_identity, serv
 from airflow_provider_awork.client.lists import checks
 from airflow_provider_awork.client.lists.answers import decode_page, decode_whole_list
 from airflow_provider_awork.client.lists.filters import all_of, datetime_literal
-from airflow_provider_awork.client.lists.paging import PAGE_SIZE, Page, PageReader, PageRequest
+from airflow_provider_awork.client.lists.pages import PAGE_SIZE, Page, PageRequest
+from airflow_provider_awork.client.lists.paging import PageReader
 from airflow_provider_awork.client.lists.rows import WholeList
 from airflow_provider_awork.exceptions import (
     AworkAssumptionError,

@@ -255,7 +255,7 @@ class AworkHook(BaseHook):
         :param concurrency: requests in flight; None takes the connection's.
         """
         from airflow_provider_awork.client.client import list_path
-        from airflow_provider_awork.client.lists.paging import PAGE_SIZE
+        from airflow_provider_awork.client.lists.pages import PAGE_SIZE
         from airflow_provider_awork.windows.window import INSTANT_FIELDS
 
         path = list_path(project_id=project_id, task_id=task_id)

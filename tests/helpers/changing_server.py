@@ -12,7 +12,9 @@ from random import Random
 
 import msgspec
 
-from airflow_provider_awork.client.lists.paging import Page, PageReader, PageRequest, instant_key
+from airflow_provider_awork.client.instants import instant_key
+from airflow_provider_awork.client.lists.pages import Page, PageRequest
+from airflow_provider_awork.client.lists.paging import PageReader
 
 EPOCH = datetime(2026, 1, 1)
 

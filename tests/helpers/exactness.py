@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from airflow_provider_awork.client.lists.paging import instant_key
+from airflow_provider_awork.client.instants import instant_key
 from airflow_provider_awork.sandbox import RuleRequest, Sandbox, Store
 
 Entry = dict[str, Any]

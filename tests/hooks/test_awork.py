@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_provider_awork.client.lists.paging import instant_key
+from airflow_provider_awork.client.instants import instant_key
 from airflow_provider_awork.exceptions import (
     AworkAssumptionError,
     AworkAuthenticationError,

@@ -6,7 +6,8 @@ import msgspec
 
 from airflow_provider_awork.client.http import surrogates
 from airflow_provider_awork.client.http.session import Answer, decode_body
-from airflow_provider_awork.client.lists.paging import Page, instant_key
+from airflow_provider_awork.client.instants import instant_key
+from airflow_provider_awork.client.lists.pages import Page
 from airflow_provider_awork.exceptions import AworkTransportError
 
 

@@ -11,9 +11,10 @@ import msgspec
 
 from airflow_provider_awork.client.client import AworkClient
 from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.instants import instant_key
 from airflow_provider_awork.client.lists.answers import decode_page
 from airflow_provider_awork.client.lists.filters import all_of, datetime_literal
-from airflow_provider_awork.client.lists.paging import PAGE_SIZE, instant_key
+from airflow_provider_awork.client.lists.pages import PAGE_SIZE
 
 
 class Change(NamedTuple):

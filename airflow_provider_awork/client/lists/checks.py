@@ -2,7 +2,7 @@
 What exact reading takes for granted of awork and its documentation leaves open: one function for each check.
 
 A run makes the checks that it rests on, the doctor makes all of them, both by this code. What shows in pages alone is
-checked where pages are read: see :class:`~airflow_provider_awork.client.lists.paging.Page`.
+checked where pages are read: see :class:`~airflow_provider_awork.client.lists.pages.Page`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 
 from airflow_provider_awork.client.entries.operations import TIME_ENTRIES
 from airflow_provider_awork.client.http.session import Answer, AworkSession, decode_json
+from airflow_provider_awork.client.instants import instant_key
 from airflow_provider_awork.client.lists.answers import decode_page
 from airflow_provider_awork.client.lists.filters import datetime_literal, is_repeated
-from airflow_provider_awork.client.lists.paging import instant_key
 from airflow_provider_awork.exceptions import (
     AworkAssumptionError,
     AworkFilterError,

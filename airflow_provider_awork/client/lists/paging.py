@@ -28,22 +28,21 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 import time
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import compress, pairwise
+from itertools import compress
 
 import msgspec
 
+from airflow_provider_awork.client.lists.pages import PAGE_SIZE, Page, PageRequest
 from airflow_provider_awork.exceptions import AworkAssumptionError, AworkPagingError
 
 log = logging.getLogger(__name__)
 
-PAGE_SIZE = 1000
 BLOCK_PAGES = 10
 LEAST_OVERLAP = 2  # rows: the first of them is, as a rule, of an earlier createdOn than the frontier
 LARGEST_OVERLAP = 0.25  # of a page: any page that begins so far before the frontier can reach beyond it
@@ -54,71 +53,6 @@ SURE_TIES = 8
 NEWEST_ROWS = 10
 FIRST_PAGES_AHEAD = 4
 RECENT_PAGES = 16
-
-_INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7}))?(?:Z|\+00:00)?")
-
-
-@dataclass(frozen=True)
-class PageRequest:
-    """
-    One page to ask for.
-
-    :param anchor: second in UTC (``YYYY-MM-DDTHH:MM:SS``) from which on rows are wanted; None for all.
-    :param number: page number, from 1.
-    :param size: page size.
-    :param newest_first: whether to order by ``createdOn`` descending.
-    """
-
-    anchor: str | None
-    number: int
-    size: int
-    newest_first: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """
-    One answer.
-
-    :param rows: the raw JSON of each row.
-    :param ids: the rows' ids.
-    :param keys: the rows' ``createdOn`` as :func:`instant_key`; empty where rows have none.
-    :param total: how many rows match, if the answer says so (``aw-totalitems``).
-    :param size: the page size that the server used, if it says so (``aw-pagesize``).
-    """
-
-    rows: list[msgspec.Raw]
-    ids: list[str]
-    keys: list[str]
-    total: int | None = None
-    size: int | None = None
-
-    @property
-    def in_order(self) -> bool:
-        """Whether the rows come in order of ``createdOn``."""
-        return all(earlier <= later for earlier, later in pairwise(self.keys))
-
-    def lacks_rows(self, number: int, size: int) -> bool:
-        """Whether it has fewer rows than a page of this number and size must have, as more match."""
-        reached = (number - 1) * size + len(self.rows)
-        return len(self.rows) < size and self.total is not None and reached < self.total
-
-
-def instant_key(created_on: str, field: str = "createdOn") -> str:
-    """
-    ``createdOn``, or another instant, with seven fraction digits and no zone, so that text order is order in time.
-
-    awork sends none, three or seven digits, with ``Z`` or without; all are UTC.
-
-    >>> instant_key("2026-11-01T08:00:00.25Z")
-    '2026-11-01T08:00:00.2500000'
-    """
-    if len(created_on) == 28 and created_on[-1] == "Z" and created_on[19] == ".":
-        return created_on[:27]
-    match = _INSTANT.fullmatch(created_on)
-    if not match:
-        raise AworkPagingError(f"{field} {created_on!r} is not an instant in UTC as awork documents it")
-    return f"{match[1]}.{match[2] or '':0<7}"
 
 
 @dataclass(eq=False)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from airflow_provider_awork.client.lists.paging import Page
+from airflow_provider_awork.client.lists.pages import Page
 from airflow_provider_awork.exceptions import AworkPagingError
 
 

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_awork.client.lists.paging import Page, PageReader, PageRequest, instant_key
+from airflow_provider_awork.client.instants import instant_key
+from airflow_provider_awork.client.lists.pages import Page, PageRequest
+from airflow_provider_awork.client.lists.paging import PageReader
 from airflow_provider_awork.exceptions import AworkAssumptionError, AworkPagingError
 from tests.helpers.changing_server import ChangingServer, assert_exact, read_ids
 
