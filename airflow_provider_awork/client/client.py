@@ -214,7 +214,9 @@ class AworkClient(TimeEntryOperations):
         return f"createdOn ge {datetime_literal(instant, zone=self.config.extras.behaviour.literal_timezone)}"
 
 
-def list_path(*, project_id: str | None = None, task_id: str | None = None, name_of_task_id: str = "task_id") -> str:
+def time_entries_path(
+    *, project_id: str | None = None, task_id: str | None = None, name_of_task_id: str = "task_id"
+) -> str:
     """
     The path that lists time entries: all, or those of one project or task.
 

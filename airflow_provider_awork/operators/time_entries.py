@@ -108,11 +108,11 @@ class AworkTimeEntriesOperator(AworkWindowOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         import msgspec
 
-        from airflow_provider_awork.client.client import list_path
+        from airflow_provider_awork.client.client import time_entries_path
         from airflow_provider_awork.client.http import surrogates
 
         self._check_parameters()
-        list_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
+        time_entries_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
         window = self.window(context)
         reader = self.hook.read_time_entries(
             filterby=self.filterby,

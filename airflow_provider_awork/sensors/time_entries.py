@@ -158,13 +158,13 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once, and again after errors that may pass. In deferrable mode the trigger does so instead."""
-        from airflow_provider_awork.client.client import list_path
+        from airflow_provider_awork.client.client import time_entries_path
 
         wanted = CountRange.of(min_count=self.min_count, max_count=self.max_count)
         checked_interval(self.poke_interval)
         self.tolerated_errors = whole_number("tolerated_errors", self.tolerated_errors)
         window = self.window(context)
-        list_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
+        time_entries_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
         errors = 0
         while True:
             try:

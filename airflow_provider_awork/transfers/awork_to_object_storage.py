@@ -190,11 +190,11 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
             )
 
     def _time_entries(self, window: Window | None, *, folder: str = "") -> Export:
-        from airflow_provider_awork.client.client import list_path
+        from airflow_provider_awork.client.client import time_entries_path
         from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 
         return Export(
-            list=list_path(project_id=self.project_id),
+            list=time_entries_path(project_id=self.project_id),
             model=TIME_ENTRY,
             window=window,
             folder=folder,

@@ -23,7 +23,7 @@ from airflow_provider_awork.triggers.polling import CountRange, checked_interval
 from airflow_provider_awork.triggers.watermark import Snapshot, Watermark, floor, instant_text, newest_of
 
 if TYPE_CHECKING:
-    from airflow_provider_awork.client.lists.changes import Change
+    from airflow_provider_awork.client.lists.changes import EntryChange
 
 # Triggers that start together, as after a restart of the triggerer, drift apart by up to this part of their interval.
 DRIFT = 0.1
@@ -379,16 +379,18 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
         changes = self._read_changes(since, hook)
         return Snapshot(since=since, changes=changes, newest=newest), max(newest, newest_of(changes))
 
-    def _read_changes(self, since: str, hook: AworkHook) -> list[Change]:
+    def _read_changes(self, since: str, hook: AworkHook) -> list[EntryChange]:
         from airflow_provider_awork.client.lists.changes import read_changes
 
         _ = hook.identity
         return read_changes(hook.client, self._path(), filterby=self.filterby, since=since)
 
     def _path(self) -> str:
-        from airflow_provider_awork.client.client import list_path
+        from airflow_provider_awork.client.client import time_entries_path
 
-        return list_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
+        return time_entries_path(
+            project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id"
+        )
 
     def _say(self, errors: int, error: Exception) -> None:
         if is_transient(error):

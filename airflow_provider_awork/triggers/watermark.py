@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from airflow_provider_awork.client.lists.changes import Change
+    from airflow_provider_awork.client.lists.changes import EntryChange
 
 # What Airflow stores for an asset should stay below 64 KB. Only after more changes than these within the lookback, a
 # restart tells some of them again.
@@ -40,7 +40,7 @@ class Snapshot:
     """
 
     since: str
-    changes: Collection[Change]
+    changes: Collection[EntryChange]
     newest: str
 
 
@@ -63,7 +63,7 @@ class Watermark:
         """The instant to read from."""
         return floor(self.at, lookback)
 
-    def advanced(self, changes: Iterable[Change], *, lookback: timedelta, what: Mapping[str, Any]) -> Self:
+    def advanced(self, changes: Iterable[EntryChange], *, lookback: timedelta, what: Mapping[str, Any]) -> Self:
         """
         The watermark after a poll, with one more event if there is something new.
 
@@ -121,13 +121,13 @@ def instant_text(instant: datetime) -> str:
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "0"
 
 
-def newest_of(changes: Iterable[Change]) -> str:
+def newest_of(changes: Iterable[EntryChange]) -> str:
     """The instant of the newest change that does not lie ahead of all clocks; empty if there is none."""
     latest = instant_text(datetime.now(UTC) + AHEAD)
     return max((change.updated_on for change in changes if change.updated_on <= latest), default="")
 
 
-def _event(since: str, at: str, fresh: Collection[Change], what: Mapping[str, Any]) -> Event:
+def _event(since: str, at: str, fresh: Collection[EntryChange], what: Mapping[str, Any]) -> Event:
     told = {**what, "since": since and f"{since}Z", "watermark": at and f"{at}Z"}
     # The marks tell two late changes apart, which do not move the watermark.
     identity = json.dumps([told, sorted(change.mark for change in fresh)], sort_keys=True)

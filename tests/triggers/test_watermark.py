@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_awork.client.lists.changes import Change
+from airflow_provider_awork.client.lists.changes import EntryChange
 from airflow_provider_awork.triggers.watermark import STORED_MARKS, Watermark, instant_text
 
 LOOKBACK = timedelta(seconds=30)
@@ -22,7 +22,7 @@ class Workspace:
     """The last change of each entry, and what a watcher ought to know."""
 
     clock: datetime = START
-    rows: dict[int, Change] = field(default_factory=dict)
+    rows: dict[int, EntryChange] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
     versions: int = 0
 
@@ -32,9 +32,9 @@ class Workspace:
         before = self.rows.get(entry)
         stamp = instant_text(self.clock - late)
         created = before.created_on if before else stamp
-        self.rows[entry] = Change(mark=f"{self.versions:016x}", updated_on=stamp, created_on=created)
+        self.rows[entry] = EntryChange(mark=f"{self.versions:016x}", updated_on=stamp, created_on=created)
 
-    def read(self, since: str) -> list[Change]:
+    def read(self, since: str) -> list[EntryChange]:
         return [change for change in self.rows.values() if change.updated_on >= since]
 
     def untold(self) -> set[str]:
@@ -82,8 +82,8 @@ def poll(watermark: Watermark, workspace: Workspace) -> Watermark:
     return advanced
 
 
-def change(number: int, instant: datetime) -> Change:
-    return Change(mark=f"{number:016x}", updated_on=instant_text(instant), created_on=instant_text(START))
+def change(number: int, instant: datetime) -> EntryChange:
+    return EntryChange(mark=f"{number:016x}", updated_on=instant_text(instant), created_on=instant_text(START))
 
 
 def test_an_event_says_what_is_new() -> None:

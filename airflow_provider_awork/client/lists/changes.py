@@ -17,7 +17,7 @@ from airflow_provider_awork.client.lists.filters import all_of, datetime_literal
 from airflow_provider_awork.client.lists.pages import PAGE_SIZE
 
 
-class Change(NamedTuple):
+class EntryChange(NamedTuple):
     """
     The last change of one entry.
 
@@ -38,7 +38,7 @@ class _Row(msgspec.Struct):
     resourceVersion: int | None = None
 
 
-def read_changes(client: AworkClient, path: str, *, filterby: str | None, since: str) -> list[Change]:
+def read_changes(client: AworkClient, path: str, *, filterby: str | None, since: str) -> list[EntryChange]:
     """
     The entries that were changed from an instant on, all of them in one state: one request for up to 1000, and more
     where awork does not tell how many there are.
@@ -59,7 +59,7 @@ def read_changes(client: AworkClient, path: str, *, filterby: str | None, since:
     return [change for rows in client.read_list(path, filterby=expression) for change in _changes(rows)]
 
 
-def read_newest_change(client: AworkClient, path: str, *, filterby: str | None) -> list[Change]:
+def read_newest_change(client: AworkClient, path: str, *, filterby: str | None) -> list[EntryChange]:
     """The entry that was changed last, from one request of one row; none if no entry matches."""
     query = {"page": 1, "pageSize": 1, "orderby": "updatedOn desc", "filterby": filterby}
     return _changes(client.session.get(path, query, parse=decode_page).rows)
@@ -70,13 +70,13 @@ def _since(client: AworkClient, since: str) -> str:
     return f"updatedOn ge {datetime_literal(instant, zone=client.config.extras.behaviour.literal_timezone)}"
 
 
-def _changes(rows: Iterable[msgspec.Raw]) -> list[Change]:
+def _changes(rows: Iterable[msgspec.Raw]) -> list[EntryChange]:
     return [_change(msgspec.convert(surrogates.decode(row), _Row)) for row in rows]
 
 
-def _change(row: _Row) -> Change:
+def _change(row: _Row) -> EntryChange:
     version = f"{row.id} {row.updatedOn} {row.resourceVersion}"
-    return Change(
+    return EntryChange(
         mark=hashlib.blake2b(version.encode(), digest_size=8).hexdigest(),
         updated_on=instant_key(row.updatedOn, "updatedOn"),
         created_on=instant_key(row.createdOn),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_awork.client.client import AworkClient, list_path
+from airflow_provider_awork.client.client import AworkClient, time_entries_path
 from airflow_provider_awork.client.entries.arguments import BATCH_FIELDS
 from airflow_provider_awork.client.entries.models import BATCH_OPERATIONS
 from airflow_provider_awork.client.http.config import build_config
@@ -75,9 +75,9 @@ def every_batch(client: AworkClient, ids: Ids) -> None:
 
 OPERATIONS: dict[str, Callable[[AworkClient, Ids], Any]] = {
     "GetMyLastTimeEntries": lambda client, ids: client.get_my_last_time_entry(user_id=ids.user),
-    "GetProjectTimeEntries": lambda client, ids: read_all(client, list_path(project_id=ids.project)),
-    "GetTaskTimeEntries": lambda client, ids: read_all(client, list_path(task_id=ids.task)),
-    "GetTimeEntries": lambda client, ids: read_all(client, list_path()),
+    "GetProjectTimeEntries": lambda client, ids: read_all(client, time_entries_path(project_id=ids.project)),
+    "GetTaskTimeEntries": lambda client, ids: read_all(client, time_entries_path(task_id=ids.task)),
+    "GetTimeEntries": lambda client, ids: read_all(client, time_entries_path()),
     "PostTimeEntry": lambda client, ids: write_every_field(client.create_time_entry, ids),
     "PostTimeEntriesBatchByOperation": every_batch,
     "PostTimeEntriesDelete": lambda client, ids: client.delete_time_entries([ids.entry]),
