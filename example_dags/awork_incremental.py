@@ -56,8 +56,8 @@ with DAG(
         os.makedirs(os.path.dirname(DATABASE), exist_ok=True)
         folder = ObjectStoragePath(summary["destination"])
         with duckdb.connect(DATABASE) as database:
-            for file in verify_manifest(folder)["files"]:
-                with (folder / file["name"]).open("rb") as parquet:
+            for file in verify_manifest(folder).files:
+                with (folder / file.name).open("rb") as parquet:
                     database.register("changes", pq.read_table(parquet))
                 database.sql("CREATE TABLE IF NOT EXISTS time_entries AS FROM changes LIMIT 0")
                 database.execute(UPSERT)

@@ -20,7 +20,7 @@ import msgspec
 from airflow_provider_awork.billing.entry_states import EntryKey
 from airflow_provider_awork.client.http import surrogates
 from airflow_provider_awork.exceptions import AworkConfigError, AworkPublishError
-from airflow_provider_awork.files.manifest import MANIFEST_NAME, fetch_files, read_manifest, set_sha256
+from airflow_provider_awork.files.manifest import MANIFEST_NAME, Manifest, fetch_files, read_manifest, set_sha256
 from airflow_provider_awork.files.writers import Compression, FileFormat, check_format
 
 if TYPE_CHECKING:
@@ -65,12 +65,12 @@ def read_keys(
     :raises AworkMissingExtraError: a library for the format is missing; the message has the line to run.
     """
     manifest = _checked_manifest(destination, workspace_id, sha256)
-    check_format(manifest["format"], manifest["compression"])
+    check_format(manifest.file_format, manifest.compression)
     file = folder / "keys.ndjson"
     with file.open("wb") as keys:
         for published, copy in fetch_files(destination, manifest, folder):
             try:
-                rows = _copy_keys(_keys_in(copy, manifest["format"], manifest["compression"]), keys)
+                rows = _copy_keys(_keys_in(copy, manifest.file_format, manifest.compression), keys)
             except msgspec.DecodeError as error:
                 raise AworkPublishError(
                     f"{destination / published.name} holds a time entry that is not as documented: {error}"
@@ -79,7 +79,7 @@ def read_keys(
                 raise AworkPublishError(
                     f"{destination / published.name} holds {rows} time entries, its manifest says {published.rows}"
                 )
-    return PublishedKeys(file, manifest["rows"])
+    return PublishedKeys(file, manifest.rows)
 
 
 def _copy_keys(keys: Iterator[EntryKey], file: BinaryIO) -> int:
@@ -90,25 +90,22 @@ def _copy_keys(keys: Iterator[EntryKey], file: BinaryIO) -> int:
     return rows
 
 
-def _checked_manifest(
-    destination: ObjectStoragePath, workspace_id: str | None, sha256: str | None
-) -> Mapping[str, Any]:
+def _checked_manifest(destination: ObjectStoragePath, workspace_id: str | None, sha256: str | None) -> Manifest:
     manifest = read_manifest(destination)
     if manifest is None:
         raise AworkConfigError(
             f"manifest: {destination} holds no {MANIFEST_NAME}, so no complete set of time entries is published there. "
             "Pass the transfer's output or its destination, and let the transfer finish first."
         )
-    listed = str(manifest["source"].get("list"))
+    listed, source = manifest.source.list_path, manifest.source.workspace_id
     if not listed.endswith("timeentries"):
         raise AworkConfigError(f"manifest: {destination} holds awork's list {listed}, not time entries")
-    source = manifest["source"].get("workspace_id")
     if source is None or source != workspace_id:
         raise AworkConfigError(
             f"manifest: {destination} was exported from workspace {source}, but the connection's key belongs to "
             f"workspace {workspace_id}. Use the connection that the export used."
         )
-    if sha256 is not None and set_sha256(manifest) != sha256:
+    if sha256 is not None and set_sha256(manifest.files) != sha256:
         raise AworkConfigError(
             f"manifest: {destination} holds another set of time entries than the export that this task was given: it "
             "was exported again meanwhile. Find out which of both sets was worked with, and give each run a "

@@ -16,13 +16,14 @@ from airflow_provider_awork.client.entries.arguments import checked_id
 from airflow_provider_awork.client.entries.operations import TIME_ENTRIES, TimeEntryOperations
 from airflow_provider_awork.client.http.config import AworkConfig
 from airflow_provider_awork.client.http.session import AworkSession
-from airflow_provider_awork.client.identity import Identity, read_identity, server_time
+from airflow_provider_awork.client.identity import Identity
 from airflow_provider_awork.client.lists import checks
 from airflow_provider_awork.client.lists.answers import decode_page, decode_whole_list
 from airflow_provider_awork.client.lists.filters import all_of, datetime_literal
 from airflow_provider_awork.client.lists.pages import PAGE_SIZE, Page, PageRequest
 from airflow_provider_awork.client.lists.paging import PageReader
 from airflow_provider_awork.client.lists.rows import WholeList
+from airflow_provider_awork.client.me import read_identity, server_time
 from airflow_provider_awork.exceptions import (
     AworkAssumptionError,
     AworkConfigError,
@@ -170,7 +171,7 @@ class AworkClient(TimeEntryOperations):
         return read_identity(self.session)
 
     def server_time(self) -> datetime:
-        """awork's clock; see :func:`.identity.server_time`."""
+        """awork's clock; see :func:`.me.server_time`."""
         return server_time(self.session)
 
     def check_literals(self, *, field: str = "createdOn", bounds: Iterable[datetime] = ()) -> None:

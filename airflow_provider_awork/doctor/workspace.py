@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 
 from airflow_provider_awork.client.client import AworkClient
-from airflow_provider_awork.client.identity import Identity, read_identity
+from airflow_provider_awork.client.identity import Identity
+from airflow_provider_awork.client.me import read_identity
 from airflow_provider_awork.doctor.literals import Literals, examine_literals
 from airflow_provider_awork.doctor.samples import NotCheckedError, Samples
 

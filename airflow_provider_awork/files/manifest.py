@@ -1,26 +1,47 @@
-"""The manifest, the only definition of a complete set; its JSON Schema is ``manifest.schema.json`` beside this."""
+"""
+The manifest, the only definition of a complete set.
+
+Its JSON Schema, ``manifest.schema.json`` beside this module, describes each key for readers in any language; a test
+compares it with the structs here.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
+from airflow_provider_awork import __version__
+from airflow_provider_awork.client.identity import Visibility
 from airflow_provider_awork.exceptions import AworkPublishError
+from airflow_provider_awork.files.marker import Owner
 from airflow_provider_awork.files.stores import open_store, retry
+from airflow_provider_awork.files.writers import Compression, FileFormat
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
 MANIFEST_NAME = "_manifest.json"
-MANIFEST_SCHEMA_VERSION = 1
+MANIFEST_SCHEMA_VERSION: Literal[1] = 1
 
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_Instant = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 # A manifest says what to delete, so its names must not lead out of the destination.
 _PartName = Annotated[str, msgspec.Meta(pattern=r"^part-[0-9]{5,}-[0-9a-f]{12}(\.[a-z0-9]+)+$")]
+
+
+class Software(msgspec.Struct, frozen=True, kw_only=True):
+    """The software that wrote a set."""
+
+    package: str
+    version: str
+
+
+THIS_SOFTWARE = Software(package="airflow-provider-awork", version=__version__)
 
 
 class PublishedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,55 +49,128 @@ class PublishedFile(msgspec.Struct, frozen=True, kw_only=True):
     A data file as the manifest lists it.
 
     :param name: its name below the destination.
-    :param rows: entries in the file.
+    :param rows: rows in the file.
     :param bytes: its size.
     :param sha256: of its bytes, in hex.
     """
 
     name: _PartName
-    rows: int
-    bytes: int
-    sha256: str
+    rows: _Count
+    bytes: _Count
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
-class ManifestBody(TypedDict):
+class ManifestWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """The half-open window that was exported: days or instants in ISO format; None is an open end."""
+
+    field: str
+    start: str | None
+    end: str | None
+    timezone: str | None
+
+
+class SetOrigin(msgspec.Struct, frozen=True, kw_only=True):
+    """What two sets of one window must have in common to be the same."""
+
+    list_path: str
+    workspace_id: str | None
+    visibility: Visibility
+
+    def __str__(self) -> str:
+        return f"{self.list_path} of workspace {self.workspace_id}, by a key that sees {self.visibility}"
+
+
+class ManifestSource(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What the caller adds to a manifest; ``manifest.schema.json`` says what each key means.
+    Which list was read, and by whom.
 
-    Everything outside ``run`` must depend on the data and the parameters alone, so that two runs over unchanged data
-    differ only under ``run``.
+    :param list_path: path of the list below ``base_url``; ``list`` in JSON.
+    :param sees_all_rows: whether the key may read the whole list, None if awork does not report it; unset for time
+        entries.
+    :param sees_all_entries: as in :class:`.Identity`.
     """
 
-    format: str
-    compression: str
-    window: Mapping[str, Any] | None
+    base_url: str
+    list_path: str = msgspec.field(name="list")
+    sees_all_rows: bool | msgspec.UnsetType | None = msgspec.UNSET
+    workspace_id: str | None
+    workspace_name: str | None
+    user_id: str | None
+    name: str
+    sees_all_entries: bool | None
+
+    @property
+    def origin(self) -> SetOrigin:
+        visibility = Visibility.of_key(user_id=self.user_id, sees_all_entries=self.sees_all_entries)
+        return SetOrigin(list_path=self.list_path, workspace_id=self.workspace_id, visibility=visibility)
+
+
+class ManifestColumn(msgspec.Struct, frozen=True, kw_only=True):
+    """A column of a flat format."""
+
+    name: str
+    type: str
+
+
+class ManifestRun(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What differs from run to run.
+
+    :param finished_at: when all rows were read and their files put, in ISO format.
+    :param seconds: how long the run took up to then.
+    :param requests: requests sent to awork.
+    :param rereads: pages that were read again, because rows had moved between pages.
+    :param owner: the task instance.
+    """
+
+    finished_at: _Instant
+    seconds: Annotated[float, msgspec.Meta(ge=0)]
+    requests: _Count
+    rereads: _Count = 0
+    owner: Owner
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A complete set of files. ``manifest.schema.json`` describes the fields, whose order is that of the JSON.
+
+    Everything outside ``run`` depends on the data and the parameters alone, so two runs over unchanged data differ
+    only under ``run``.
+
+    :param file_format: ``format`` in JSON.
+    """
+
+    schema_version: Literal[1]
+    created_by: Software
+    files: tuple[PublishedFile, ...]
+    rows: _Count
+    bytes: _Count
+    file_format: FileFormat = msgspec.field(name="format")
+    compression: Compression
+    window: ManifestWindow | None
     filterby: str | None
     watermark: str | None
-    source: Mapping[str, Any]
-    columns: Sequence[Mapping[str, Any]] | None
-    unknown_fields: Mapping[str, int]
-    run: Mapping[str, Any]
+    source: ManifestSource
+    columns: tuple[ManifestColumn, ...] | None
+    unknown_fields: dict[str, Annotated[int, msgspec.Meta(ge=1)]]
+    run: ManifestRun
 
 
 class _ManifestHead(msgspec.Struct):
     schema_version: int
 
 
-class _ManifestFiles(msgspec.Struct):
-    files: tuple[PublishedFile, ...]
-
-
-def read_manifest(destination: ObjectStoragePath) -> dict[str, Any] | None:
+def read_manifest(destination: ObjectStoragePath) -> Manifest | None:
     """
     Read the manifest of a published set.
 
-    :return: the manifest as ``manifest.schema.json`` describes it; None if nothing is published there.
+    :return: the manifest; None if nothing is published there.
     :raises AworkPublishError: it is unreadable, or of a version that this package does not know.
     """
     return parse_manifest(retry(open_store(destination).read, MANIFEST_NAME), destination)
 
 
-def verify_manifest(destination: ObjectStoragePath, *, check_sha256: bool = False) -> dict[str, Any]:
+def verify_manifest(destination: ObjectStoragePath, *, check_sha256: bool = False) -> Manifest:
     """
     Check that every file of the published set is there with its size.
 
@@ -88,10 +182,9 @@ def verify_manifest(destination: ObjectStoragePath, *, check_sha256: bool = Fals
     manifest = parse_manifest(retry(store.read, MANIFEST_NAME), destination)
     if manifest is None:
         raise AworkPublishError(f"Nothing is published at {destination}: it holds no {MANIFEST_NAME}")
-    files = files_of(manifest)
-    require_files(destination, files, lambda name: retry(store.size, name))
+    require_files(destination, manifest.files, lambda name: retry(store.size, name))
     if check_sha256:
-        different = [file.name for file in files if _sha256(destination / file.name) != file.sha256]
+        different = [file.name for file in manifest.files if _sha256(destination / file.name) != file.sha256]
         if different:
             raise AworkPublishError(
                 f"{destination} holds other bytes than its manifest says in: {', '.join(different)}"
@@ -100,7 +193,7 @@ def verify_manifest(destination: ObjectStoragePath, *, check_sha256: bool = Fals
 
 
 def fetch_files(
-    destination: ObjectStoragePath, manifest: Mapping[str, Any], folder: Path
+    destination: ObjectStoragePath, manifest: Manifest, folder: Path
 ) -> Iterator[tuple[PublishedFile, Path]]:
     """
     Copy the files of a published set to a local folder, one after another; each is removed when the next is asked for.
@@ -109,7 +202,7 @@ def fetch_files(
     :param folder: existing local folder.
     :raises AworkPublishError: a file is missing, or holds other bytes than the manifest says.
     """
-    for file in files_of(manifest):
+    for file in manifest.files:
         copy = folder / file.name
         try:
             retry(destination.fs.get_file, (destination / file.name).path, str(copy))
@@ -125,17 +218,27 @@ def fetch_files(
         copy.unlink()
 
 
-def set_sha256(manifest: Mapping[str, Any]) -> str:
+def set_sha256(files: Sequence[PublishedFile]) -> str:
     """
-    A digest of a published set: two sets have the same if their files hold the same bytes in the same order.
+    Compute the digest of a published set: two sets have the same if their files hold the same bytes in the same order.
 
-    >>> set_sha256({"files": []})[:12]
+    >>> set_sha256([])[:12]
     'e3b0c44298fc'
     """
-    return hashlib.sha256("\n".join(file["sha256"] for file in manifest["files"]).encode()).hexdigest()
+    return hashlib.sha256("\n".join(file.sha256 for file in files).encode()).hexdigest()
 
 
-def parse_manifest(data: bytes | None, destination: ObjectStoragePath) -> dict[str, Any] | None:
+def encode_manifest(manifest: Manifest) -> bytes:
+    return json.dumps(msgspec.to_builtins(manifest), indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def parse_manifest(data: bytes | None, destination: ObjectStoragePath) -> Manifest | None:
+    """
+    Decode what lies at :data:`MANIFEST_NAME`; None if nothing does.
+
+    :param destination: for messages.
+    :raises AworkPublishError: it is no manifest, or of a version that this package does not know.
+    """
     if data is None:
         return None
     try:
@@ -145,19 +248,13 @@ def parse_manifest(data: bytes | None, destination: ObjectStoragePath) -> dict[s
                 f"{destination / MANIFEST_NAME} has schema version {version}, this package knows "
                 f"{MANIFEST_SCHEMA_VERSION}: upgrade airflow-provider-awork, or publish to another destination"
             )
-        manifest: dict[str, Any] = json.loads(data)
-        files_of(manifest)
+        return msgspec.json.decode(data, type=Manifest)
     except (msgspec.MsgspecError, ValueError) as error:
         raise AworkPublishError(
             f"{destination / MANIFEST_NAME} cannot be read as a manifest ({error}), so it is not known which files are "
             "the published set. Restore it, or remove it together with the part files beside it, or publish to another "
             "destination."
         ) from error
-    return manifest
-
-
-def files_of(manifest: Mapping[str, Any] | None) -> tuple[PublishedFile, ...]:
-    return msgspec.convert(manifest, _ManifestFiles).files if manifest is not None else ()
 
 
 def require_files(

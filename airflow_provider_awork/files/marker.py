@@ -44,8 +44,8 @@ class Owner:
     dag_id: str
     run_id: str
     task_id: str
-    map_index: int
-    try_number: int
+    map_index: Annotated[int, msgspec.Meta(ge=-1)]
+    try_number: Annotated[int, msgspec.Meta(ge=0)]
 
     def is_same_task_instance(self, other: Owner) -> bool:
         """Whether ``other`` is a try of the same task instance."""

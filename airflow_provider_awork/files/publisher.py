@@ -25,17 +25,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import logging
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-import msgspec
-
-from airflow_provider_awork import __version__
 from airflow_provider_awork.exceptions import (
     AworkConfigError,
     AworkDestinationError,
@@ -44,10 +40,9 @@ from airflow_provider_awork.exceptions import (
 )
 from airflow_provider_awork.files.manifest import (
     MANIFEST_NAME,
-    MANIFEST_SCHEMA_VERSION,
-    ManifestBody,
+    Manifest,
     PublishedFile,
-    files_of,
+    encode_manifest,
     parse_manifest,
     require_files,
 )
@@ -110,7 +105,7 @@ class Publisher:
         try:
             with self._explained("prepare"):
                 retry(self._store.prepare)
-                self._read_manifest()  # an unreadable one has to stop the run before anything is fetched
+                self._published_names()  # an unreadable manifest must stop the run before anything is read from awork
                 self._claim.take(wait_for=self._wait_for)
                 self._claim.warn_if_not_exclusive()
         except AworkPublishError as error:
@@ -163,40 +158,29 @@ class Publisher:
         self._files[part.index] = file
         return file
 
-    def commit(self, body: ManifestBody) -> dict[str, Any]:
-        """
-        Switch readers to the new set, delete the files of the old one, and give the destination free.
+    @property
+    def files(self) -> tuple[PublishedFile, ...]:
+        """What was put, in order of the parts."""
+        return tuple(file for _, file in sorted(self._files.items()))
 
-        :param body: the rest of the manifest.
-        :return: the manifest.
+    def commit(self, manifest: Manifest) -> None:
+        """
+        Switch readers to the new set, delete the files of the old one, and release the destination.
+
+        :param manifest: of :attr:`files`.
         :raises AworkPublishError: a file is missing; or the switch is done and old files cannot be deleted.
         :raises AworkDestinationBusyError: another run took the destination over.
         """
-        manifest = self._manifest(body)
-        data = json.dumps(manifest, indent=2, ensure_ascii=False).encode() + b"\n"
+        data = encode_manifest(manifest)
         with self._explained("switch the manifest"):
-            replaced = [file.name for file in files_of(self._read_manifest())]
-            self._claim.note(*replaced, *self._store.temporary_names(MANIFEST_NAME))
-            require_files(self._destination, tuple(self._files.values()), self._size)
+            self._claim.note(*self._published_names(), *self._store.temporary_names(MANIFEST_NAME))
+            require_files(self._destination, manifest.files, self._size)
             self._claim.note()  # once more, as looking at many files takes a while
             retry(self._store.write, MANIFEST_NAME, data)
             self._require_switched(data)
         with self._explained("delete replaced files (the new set is complete and published)"):
             self._clean_up()
         self._closed = True
-        return manifest
-
-    def _manifest(self, body: ManifestBody) -> dict[str, Any]:
-        files = [file for _, file in sorted(self._files.items())]
-        return {
-            "schema_version": MANIFEST_SCHEMA_VERSION,
-            "created_by": {"package": "airflow-provider-awork", "version": __version__},
-            "files": [msgspec.to_builtins(file) for file in files],
-            "rows": sum(file.rows for file in files),
-            "bytes": sum(file.bytes for file in files),
-            **body,
-            "run": {**body["run"], "owner": msgspec.to_builtins(self._owner)},
-        }
 
     def _put_verified(self, part: Part, name: str) -> None:
         self._store.put(part.path, name)
@@ -218,8 +202,7 @@ class Publisher:
         self._claim.end()
 
     def _delete_leftovers(self) -> None:
-        keep = set(self._claim.names_of_another())
-        keep |= {file.name for file in files_of(self._read_manifest())}
+        keep = {*self._claim.names_of_another(), *self._published_names()}
         for name in self._claim.names:
             if name not in keep:
                 retry(self._store.delete, name)
@@ -227,8 +210,10 @@ class Publisher:
     def _size(self, name: str) -> int | None:
         return retry(self._store.size, name)
 
-    def _read_manifest(self) -> dict[str, Any] | None:
-        return parse_manifest(retry(self._store.read, MANIFEST_NAME), self._destination)
+    def _published_names(self) -> list[str]:
+        """The files of the set that readers see now."""
+        manifest = parse_manifest(retry(self._store.read, MANIFEST_NAME), self._destination)
+        return [file.name for file in manifest.files] if manifest else []
 
     @contextlib.contextmanager
     def _explained(self, action: str) -> Iterator[None]:

@@ -8,15 +8,20 @@ from datetime import date, datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_awork.client.lists.resources import find_resource
+from airflow_provider_awork.columns.lists import LIST_MODELS
+from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 from airflow_provider_awork.exceptions import AworkConfigError
+from airflow_provider_awork.files.writers import FileFormat
 from airflow_provider_awork.operators.base import WINDOW_PARAMETERS, AworkWindowOperator
-from airflow_provider_awork.transfers.base import AworkToObjectStorageOperator, Export
+from airflow_provider_awork.transfers.base import AworkToObjectStorageOperator
+from airflow_provider_awork.transfers.export import Export
+from airflow_provider_awork.transfers.incremental import IncrementalLoad, begin_load
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_awork.client.lists.resources import ListEndpoint
-    from airflow_provider_awork.transfers.incremental import IncrementalLoad
     from airflow_provider_awork.windows.window import Window
 
 LOOKBACK = timedelta(minutes=5)
@@ -113,28 +118,26 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
         self.estimate = estimate
 
     def execute(self, context: Context) -> dict[str, Any]:
-        self.check_parameters()
+        output = self.checked_output()
         self._check_incremental()
         self._check_estimate()
-        load = self._begin_load(context) if self.incremental else None
+        load = self._begin_load(context, output.destination) if self.incremental else None
         window = load.window if load else self.window(context)
         if self.estimate:
             return self._estimate(window)
         export = self._time_entries(window, folder=load.folder if load else "")
-        # The window is over: what was published of it earlier is more than what is left of it now.
-        summary = self.published(context, export) if load else None
-        summary = summary or self.publish(context, export)
+        # The window is over: a set that was published earlier has more of its changes than are left in it now.
+        summary = self.published(context, export, output) if load else None
+        summary = summary or self.publish(context, export, output)
         if load:
             load.finish()
         return summary
 
-    def _begin_load(self, context: Context) -> IncrementalLoad:
-        from airflow_provider_awork.transfers.incremental import begin_load
-
+    def _begin_load(self, context: Context, destination: ObjectStoragePath) -> IncrementalLoad:
         return begin_load(
             context,
             hook=self.hook,
-            destination=self.destination_path(),
+            destination=destination,
             outlets=self.outlets,
             lookback=self.lookback,
             initial_window_start=self.initial_window_start,
@@ -164,8 +167,8 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
         for name in ("filterby", "project_id"):
             if getattr(self, name):
                 raise AworkConfigError(
-                    f"{name} and incremental: an entry that stops to match is not delivered again, so that its old "
-                    "state would stay for ever. Leave it out and filter where the entries are read"
+                    f"{name} and incremental: an entry that no longer matches is not delivered again, so your tables "
+                    "would keep its old state. Leave it out and filter where the entries are read"
                 )
         if self.window_length and not (self.window_start or self.window_end):
             raise AworkConfigError(
@@ -190,12 +193,12 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
             )
 
     def _time_entries(self, window: Window | None, *, folder: str = "") -> Export:
-        from airflow_provider_awork.client.client import time_entries_path
-        from airflow_provider_awork.columns.time_entry import TIME_ENTRY
+        from airflow_provider_awork.client.client import time_entries_path  # loads requests
 
         return Export(
-            list=time_entries_path(project_id=self.project_id),
+            list_path=time_entries_path(project_id=self.project_id),
             model=TIME_ENTRY,
+            filterby=self.filterby,
             window=window,
             folder=folder,
             read=lambda: self.hook.read_time_entries(
@@ -295,27 +298,29 @@ class AworkListToObjectStorageOperator(AworkToObjectStorageOperator):
         self.query_params = query_params
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_awork.client.lists.resources import find_resource
-
-        self.check_parameters()
+        output = self.checked_output()
         resource = find_resource(self.resource)
         endpoint = resource.endpoint(self.project_id)
         self._check_list_parameters(endpoint)
-        query = self._query(resource.params, endpoint)
-        return self.publish(context, self._rows(endpoint, resource.fill_path(self.project_id), query))
+        export = self._rows(
+            endpoint,
+            path=resource.fill_path(self.project_id),
+            query=self._query(resource.params, endpoint),
+            file_format=output.kind.file_format,
+        )
+        return self.publish(context, export, output)
 
-    def _rows(self, endpoint: ListEndpoint, path: str, query: Mapping[str, Any]) -> Export:
-        from airflow_provider_awork.columns.lists import LIST_MODELS
-
+    def _rows(self, endpoint: ListEndpoint, *, path: str, query: Mapping[str, Any], file_format: FileFormat) -> Export:
         model = LIST_MODELS[self.resource]
-        marks_api_users = model.marks_api_users and self.file_format != "ndjson"
+        marks_api_users = model.marks_api_users and file_format is not FileFormat.NDJSON
         return Export(
-            list=path,
+            list_path=path,
+            filterby=self.filterby,
             model=model.to_row_model(
                 project_id=self.project_id,
                 api_user_ids=self.hook.get_api_user_ids() if marks_api_users else None,
             ),
-            source={"sees_all_rows": self._sees_all_rows(endpoint)},
+            sees_all_rows=self._sees_all_rows(endpoint),
             read=lambda: self.hook.read_list(
                 path,
                 filterby=self.filterby,

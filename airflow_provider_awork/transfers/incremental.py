@@ -15,9 +15,11 @@ kept in the state of the outlet asset:
   a user clears the task, too. If the watermark has passed the window by then, the task takes everything from the same
   start until now. A window that is given finds its set published, too. So a folder is never replaced by what is left
   of its changes later.
-* A watermark is true of the entries that the key could see. One whose key sees more, less or others than the key of a
-  run is refused: changes that only one of them sees would be missed for good, without a trace. Where awork does not
-  tell what a key sees, that is a thing of its own, so a key of which it no longer tells is refused, too.
+* A watermark holds for the entries that the key could see. A run whose key sees more, fewer or other entries is
+  refused: changes that only one of both keys sees would be missed for good. If awork does not report what a key can
+  see, that counts as a distinct value; changing to or from it is an error.
+
+State of version 0.1 has a sentence in the place of a :class:`.Visibility`; it is converted when it is read.
 """
 
 from __future__ import annotations
@@ -28,38 +30,82 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 from airflow.sdk import Asset
 
+from airflow_provider_awork.client.identity import Visibility
 from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.version_compat import AirflowSkipException, StateStore, asset_state_of, task_state_of
 from airflow_provider_awork.windows.run_window import explicit_window
+from airflow_provider_awork.windows.window import Window, before_repeated_hour
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from airflow_provider_awork.hooks.awork import AworkHook
-    from airflow_provider_awork.windows.window import Window
 
 log = logging.getLogger(__name__)
 
 WATERMARK_KEY = "awork_watermark"
 WINDOW_KEY = "awork_window"
-VISIBLE = "visible_entries"
 FIELD = "updatedOn"
 _COMPACT = "%Y%m%dT%H%M%SZ"
+
+# Keys of version 0.1.
+_SENTENCE = "visible_entries"
+_LOAD = "of"
+
+
+class LoadScope(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What the watermark of a load holds for.
+
+    :param destination: URI of the prefix of all runs, without a connection id.
+    :param workspace_id: awork's workspace.
+    :param visibility: which of its entries the key sees.
+    """
+
+    destination: str
+    workspace_id: str | None
+    visibility: Visibility
+
+
+class StoredWatermark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The watermark as the state of an asset holds it. People may have written it: what is unset matches any run."""
+
+    watermark: datetime
+    destination: str | msgspec.UnsetType = msgspec.UNSET
+    workspace_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    visibility: Visibility | msgspec.UnsetType = msgspec.UNSET
+
+
+class LoadParameters(msgspec.Struct, frozen=True, kw_only=True):
+    """What two tries must have in common for the later one to continue the window of the earlier one."""
+
+    scope: LoadScope
+    asset: str
+    initial_window_start: str | None
+
+
+class StoredWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """The window that a task instance chose, as its state holds it."""
+
+    start: datetime | None
+    end: datetime
+    load: LoadParameters
 
 
 @dataclass(frozen=True, kw_only=True)
 class IncrementalLoad:
     """
-    What one run takes.
+    The changes that one run takes.
 
     :param window: the changes.
     :param watermark: where to note that they are delivered; None if the window was given, not chosen.
     """
 
     window: Window
-    watermark: Watermark | None = None
+    watermark: AssetWatermark | None = None
 
     @property
     def folder(self) -> str:
@@ -68,61 +114,65 @@ class IncrementalLoad:
         return f"from={start}_to={self.window.end:{_COMPACT}}"
 
     def finish(self) -> None:
-        """The manifest stands: move the watermark."""
+        """Move the watermark, after the manifest is written."""
         if self.watermark:
             self.watermark.move_to(_end_of(self.window))
 
 
-class Watermark:
+class AssetWatermark:
     """
-    Up to when all changes of a workspace have been delivered to a destination.
+    The instant up to which all changes of a workspace have been delivered to a destination, in the state of an asset.
 
-    :param state: the state of the asset that it belongs to.
-    :param name: of that asset.
-    :param belongs_to: what it is true of; kept beside it.
-    :raises AworkConfigError: the state has a watermark of another workspace or destination, or of other entries.
+    :param state: the state of the asset.
+    :param name: of the asset.
+    :param scope: what the watermark holds for; stored beside it.
+    :raises AworkConfigError: the state has a watermark of another scope, or cannot be read.
     """
 
-    def __init__(self, state: StateStore, *, name: str, belongs_to: Mapping[str, str | None]) -> None:
+    def __init__(self, state: StateStore, *, name: str, scope: LoadScope) -> None:
         self._state = state
         self._name = name
-        self._belongs_to = dict(belongs_to)
-        kept = self._kept()
-        for what, value in self._belongs_to.items():
-            if kept.get(what, value) == value:
-                continue
-            if what == VISIBLE:
-                raise AworkConfigError(_other_entries(name, then=kept[what], now=value))
-            raise AworkConfigError(
-                f"asset {name!r} has the watermark of {what} {kept[what]!r}, but this run is for {value!r}, "
-                f"where earlier changes are missing. Give this export an asset of its own, or delete the key "
-                f"{WATERMARK_KEY!r} of the asset's state to start from the beginning"
-            )
+        self._scope = scope
+        stored = self._read()
+        if stored:
+            self._require_scope(stored)
 
     @property
     def at(self) -> datetime | None:
         """The instant; None before the first run has finished."""
-        text = self._kept().get("watermark")
-        return None if text is None else datetime.fromisoformat(text)
+        stored = self._read()
+        return stored.watermark if stored else None
 
     def move_to(self, instant: datetime) -> None:
-        """Move it forwards; a later one stays."""
+        """Move the watermark forwards; a later one stays."""
         before = self.at
         if before is not None and before >= instant:
             log.info("The watermark of %r stays at %s", self._name, before.isoformat())
             return
-        self._state.set(WATERMARK_KEY, {"watermark": instant.isoformat(), **self._belongs_to})
+        self._state.set(WATERMARK_KEY, {"watermark": instant.isoformat(), **msgspec.to_builtins(self._scope)})
         log.info(
             "The watermark of %r moved from %s to %s", self._name, before and before.isoformat(), instant.isoformat()
         )
 
-    def _kept(self) -> dict[str, Any]:
-        return self._state.get(WATERMARK_KEY) or {}
+    def _read(self) -> StoredWatermark | None:
+        return read_watermark(self._state.get(WATERMARK_KEY), asset=self._name)
+
+    def _require_scope(self, stored: StoredWatermark) -> None:
+        for name in ("destination", "workspace_id"):
+            then, now = getattr(stored, name), getattr(self._scope, name)
+            if then is not msgspec.UNSET and then != now:
+                raise AworkConfigError(
+                    f"asset {self._name!r} has the watermark of {name} {then!r}, but this run is for {now!r}, "
+                    "where earlier changes are missing. Give this export an asset of its own, or delete the key "
+                    f"{WATERMARK_KEY!r} of the asset's state to start from the beginning"
+                )
+        if stored.visibility is not msgspec.UNSET and stored.visibility != self._scope.visibility:
+            raise AworkConfigError(_other_visibility(self._name, then=stored.visibility, now=self._scope.visibility))
 
 
-def _other_entries(asset: str, *, then: str | None, now: str | None) -> str:
-    problem = f"asset {asset!r} has the watermark of a key that sees {then!r} of the time entries, this one {now!r}. "
-    if then == "all":
+def _other_visibility(asset: str, *, then: Visibility, now: Visibility) -> str:
+    problem = f"asset {asset!r} has the watermark of a key that sees {then}, this key sees {now}. "
+    if then.sees_all_entries:
         return (
             f"{problem}Changes of the others would be missed for good. Give the key's role write permission on project "
             "time tracking, or use an administrator's API key; then the next run takes all since the watermark"
@@ -131,6 +181,53 @@ def _other_entries(asset: str, *, then: str | None, now: str | None) -> str:
         f"{problem}Earlier changes of the others are missing. Delete the key {WATERMARK_KEY!r} of the asset's state to "
         "start from the beginning"
     )
+
+
+def read_watermark(stored: Mapping[str, Any] | None, *, asset: str) -> StoredWatermark | None:
+    """
+    Read a watermark from the state of an asset; None if there is none.
+
+    :param asset: its name, for messages.
+    :raises AworkConfigError: it cannot be read.
+    """
+    if not stored or stored.get("watermark") is None:
+        return None
+    try:
+        return msgspec.convert(_with_visibility(stored), StoredWatermark)
+    except msgspec.ValidationError as error:
+        raise AworkConfigError(
+            f"asset {asset!r}: the key {WATERMARK_KEY!r} of its state cannot be read ({error}). Correct it, or delete "
+            "it to start from the beginning"
+        ) from None
+
+
+def read_window(stored: Mapping[str, Any] | None) -> StoredWindow | None:
+    """Read the window that an earlier try chose from the state of a task; None if there is none that can be read."""
+    if not stored:
+        return None
+    if _LOAD in stored:
+        load = _with_visibility(stored[_LOAD])
+        stored = {**stored, "load": {**load, "scope": load}}
+    try:
+        return msgspec.convert(stored, StoredWindow)
+    except msgspec.ValidationError as error:
+        log.warning("The window of an earlier try cannot be read, so this try chooses its own: %s", error)
+        return None
+
+
+def _with_visibility(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Replace the sentence of version 0.1 by the visibility that it describes."""
+    if _SENTENCE not in stored:
+        return stored
+    return {**stored, "visibility": _visibility_in(stored[_SENTENCE])}
+
+
+def _visibility_in(sentence: str) -> Visibility:
+    if sentence == "all":
+        return Visibility.of_key(user_id=None, sees_all_entries=True)
+    start, _, user_id = sentence.rpartition(" user ")
+    sees_all = False if start == "only those of" else None  # else: an unknown part, as
+    return Visibility.of_key(user_id=None if user_id == "None" else user_id, sees_all_entries=sees_all)
 
 
 def begin_load(
@@ -160,9 +257,6 @@ def begin_load(
     :raises AworkConfigError: there is nowhere to keep a watermark, or it is of something else than this run.
     :raises AirflowSkipException: nothing can be new yet.
     """
-    from airflow_provider_awork.client.identity import visible_entries
-    from airflow_provider_awork.windows.window import Window
-
     if window_start or window_end:
         window = explicit_window(FIELD, window_start, window_end, window_length, timezone)
         _wait_until_over(_end_of(window), hook, lookback)
@@ -171,59 +265,60 @@ def begin_load(
     if initial_window_start:
         first = Window.of(field=FIELD, start=initial_window_start, timezone=timezone).to_dict()["start"]
     task_state, asset_state, asset = _states(context, outlets)
-    belongs_to = {
-        "destination": f"{destination.protocol}://{destination.path.rstrip('/')}",
-        "workspace_id": hook.identity.workspace_id,
-        VISIBLE: visible_entries(hook.identity.to_dict()),
-    }
-    watermark = Watermark(asset_state, name=asset, belongs_to=belongs_to)
-    fingerprint = {**belongs_to, "asset": asset, "initial_window_start": first}
-    kept = task_state.get(WINDOW_KEY) or {}
-    if kept.get("of") != fingerprint or not _continues(kept["start"], watermark.at, first):
-        kept = {}
-    window = _choose_window(hook, watermark.at, lookback, first, kept)
-    task_state.set(WINDOW_KEY, {**window.to_dict(), "of": fingerprint})
+    scope = LoadScope(
+        destination=f"{destination.protocol}://{destination.path.rstrip('/')}",
+        workspace_id=hook.identity.workspace_id,
+        visibility=hook.identity.visibility,
+    )
+    watermark = AssetWatermark(asset_state, name=asset, scope=scope)
+    load = LoadParameters(scope=scope, asset=asset, initial_window_start=first)
+    earlier = read_window(task_state.get(WINDOW_KEY))
+    if earlier and not (earlier.load == load and _continues(earlier.start, watermark.at, first)):
+        earlier = None
+    window = _choose_window(hook, watermark.at, lookback, first, earlier)
+    task_state.set(WINDOW_KEY, {**window.to_dict(), "load": msgspec.to_builtins(load)})
     return IncrementalLoad(window=window, watermark=watermark)
 
 
-def _continues(start: str | None, watermark: datetime | None, first: str | None) -> bool:
+def _continues(start: datetime | None, watermark: datetime | None, first: str | None) -> bool:
     """Whether a window that starts there leaves no gap; it would if somebody set the watermark back."""
     if start is None or watermark is None:
-        return start is None or start == first
-    return datetime.fromisoformat(start) <= watermark
+        return start is None or start == _instant(first)
+    return start <= watermark
 
 
 def _choose_window(
-    hook: AworkHook, watermark: datetime | None, lookback: timedelta, first: str | None, kept: Mapping[str, Any]
+    hook: AworkHook, watermark: datetime | None, lookback: timedelta, first: str | None, earlier: StoredWindow | None
 ) -> Window:
     """
-    The window of a run.
+    Choose the window of a run.
 
     :param first: where the first run starts.
-    :param kept: the window that this task instance chose earlier, if it did.
+    :param earlier: the window that an earlier try of this task instance chose, if it did.
     """
-    from airflow_provider_awork.windows.window import Window, before_repeated_hour
-
-    kept_end = datetime.fromisoformat(kept["end"]) if kept else None
-    if kept_end and (watermark is None or watermark < kept_end):
+    if earlier and (watermark is None or watermark < earlier.end):
         log.info("An earlier try chose the window")
-        return Window.of(field=FIELD, start=kept["start"], end=kept_end)
+        return Window.of(field=FIELD, start=earlier.start, end=earlier.end)
     now = hook.client.server_time()
     end = before_repeated_hour(now - lookback, hook.config.extras.behaviour.literal_timezone)
-    if kept_end:
-        return Window.of(field=FIELD, start=kept["start"], end=max(end, kept_end))
+    if earlier:
+        return Window.of(field=FIELD, start=earlier.start, end=max(end, earlier.end))
     if watermark and watermark > now + lookback:
         raise AworkConfigError(
             f"the watermark {watermark.isoformat()} is after awork's clock, {now.isoformat()}: changes until then "
             f"would be missed. Set the key {WATERMARK_KEY!r} of the asset's state to an earlier instant, or delete it"
         )
-    start = watermark or (datetime.fromisoformat(first) if first else None)
+    start = watermark or _instant(first)
     if start and start >= end:
         raise AirflowSkipException(
             f"Nothing can be new yet: the next window starts at {start.isoformat()}, and changes after "
             f"{end.isoformat()} (awork's clock, less the lookback of {lookback}) may still be on their way"
         )
     return Window.of(field=FIELD, start=start, end=end)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _states(context: Mapping[str, Any], outlets: Sequence[Any]) -> tuple[StateStore, StateStore, str]:

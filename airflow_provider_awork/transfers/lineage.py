@@ -7,7 +7,7 @@ of a dataset meet.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_awork.client.identity import Identity
     from airflow_provider_awork.columns.time_entry import RowModel
+    from airflow_provider_awork.files.manifest import Manifest
 
 _STORES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "local": "file", "abfs": "abfss"}
 
@@ -31,45 +32,44 @@ class ExportLineage:
     What is known of an export.
 
     :param identity: who asked.
-    :param list: path of the list below the base URL.
+    :param list_path: path of the list below the base URL.
     :param model: what its rows are.
     :param destination: where the set lies.
     :param manifest: of the set; None as long as it is not published.
     """
 
     identity: Identity
-    list: str
+    list_path: str
     model: RowModel
     destination: ObjectStoragePath
-    manifest: Mapping[str, Any] | None = None
+    manifest: Manifest | None = None
 
     def to_openlineage(self) -> OperatorLineage[Any, Any]:
         """The list as input and, once it is published, the set of files as output."""
         from airflow.providers.openlineage.extractors import OperatorLineage
 
-        return OperatorLineage(inputs=[self._input()], outputs=[self._output()] if self.manifest else [])
+        return OperatorLineage(inputs=[self._input()], outputs=[self._output(self.manifest)] if self.manifest else [])
 
     def _input(self) -> InputDataset:
         from airflow.providers.common.compat.openlineage.facet import InputDataset
 
         fields = [(column.path, column.type.value) for column in self.model.columns if column.path != DERIVED]
-        return InputDataset(namespace=self._workspace(), name=self.list, facets={"schema": _schema(fields)})
+        return InputDataset(namespace=self._workspace(), name=self.list_path, facets={"schema": _schema(fields)})
 
     def _workspace(self) -> str:
         host = urlsplit(self.identity.workspace_url or "").netloc
         return f"awork://{host or self.identity.workspace_id or 'unknown'}"
 
-    def _output(self) -> OutputDataset:
+    def _output(self, manifest: Manifest) -> OutputDataset:
         from airflow.providers.common.compat.openlineage.facet import (
             OutputDataset,
             OutputStatisticsOutputDatasetFacet,
         )
 
-        manifest = self.manifest or {}
         namespace, name = dataset_name(self.destination)
-        fields = [(column["name"], column["type"]) for column in manifest["columns"] or ()]
+        fields = [(column.name, column.type) for column in manifest.columns or ()]
         statistics = OutputStatisticsOutputDatasetFacet(
-            rowCount=manifest["rows"], size=manifest["bytes"], fileCount=len(manifest["files"])
+            rowCount=manifest.rows, size=manifest.bytes, fileCount=len(manifest.files)
         )
         return OutputDataset(
             namespace=namespace,

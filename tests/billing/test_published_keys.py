@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,11 @@ from airflow.sdk import ObjectStoragePath
 from airflow_provider_awork.billing.entry_states import entry_keys
 from airflow_provider_awork.billing.published_keys import PublishedKeys, read_keys
 from airflow_provider_awork.exceptions import AworkConfigError, AworkPublishError
-from airflow_provider_awork.files.manifest import set_sha256
+from airflow_provider_awork.files.manifest import Manifest, encode_manifest, set_sha256
 from airflow_provider_awork.files.publisher import Owner, Publisher
-from airflow_provider_awork.files.writers import COMPRESSIONS, open_parts
+from airflow_provider_awork.files.writers import COMPRESSIONS, Compression, FileFormat, open_parts
 from airflow_provider_awork.sandbox import Sandbox
+from tests.helpers.publishing import manifest_for, source_of
 
 OWNER = Owner(dag_id="dag", run_id="run", task_id="task", map_index=-1, try_number=1)
 WORKSPACE = "5b0d1f5e-3c1a-4a53-9d0b-2f6c3e1d7a90"
@@ -40,7 +40,7 @@ def publish(
     file_format: str = "ndjson",
     compression: str | None = None,
     **parameters: Any,
-) -> dict[str, Any]:
+) -> Manifest:
     spool = Path(destination.path).parent / "parts"
     spool.mkdir(exist_ok=True)
     rows = [msgspec.Raw(msgspec.json.encode(entry)) for entry in entries]
@@ -48,19 +48,19 @@ def publish(
         writer = open_parts(spool, file_format=file_format, compression=compression, max_rows_per_file=25, **parameters)
         for part in [*writer.write(rows), *writer.close()]:
             publisher.put(part)
-        return publisher.commit(
-            {
-                "format": file_format,
-                "compression": compression or COMPRESSIONS[file_format][0],  # type: ignore[index]
-                "window": None,
-                "filterby": None,
-                "watermark": None,
-                "source": {"list": "timeentries", "workspace_id": WORKSPACE},
-                "columns": None,
-                "unknown_fields": {},
-                "run": {"finished_at": "2026-11-24T00:00:00+00:00", "seconds": 0, "requests": 1},
-            }
+        manifest = manifest_for(
+            publisher,
+            file_format=FileFormat(file_format),
+            compression=Compression(compression or COMPRESSIONS[file_format][0]),  # type: ignore[index]
+            window=None,
+            source=source_of("timeentries", workspace_id=WORKSPACE),
         )
+        publisher.commit(manifest)
+    return manifest
+
+
+def write_manifest(destination: ObjectStoragePath, manifest: Manifest, **changes: Any) -> None:
+    (destination / "_manifest.json").write_bytes(encode_manifest(msgspec.structs.replace(manifest, **changes)))
 
 
 def read(destination: ObjectStoragePath, **parameters: Any) -> PublishedKeys:
@@ -74,8 +74,8 @@ def test_keys_come_back_from_every_format(
     destination: ObjectStoragePath, entries: list[dict[str, Any]], file_format: str, compression: str
 ) -> None:
     manifest = publish(destination, entries, file_format, compression)
-    assert len(manifest["files"]) == 3
-    keys = read(destination, sha256=set_sha256(manifest))
+    assert len(manifest.files) == 3
+    keys = read(destination, sha256=set_sha256(manifest.files))
     assert len(keys) == 60
     assert list(keys) == list(keys) == entry_keys(entries)
     assert next(iter(keys)) in keys
@@ -113,16 +113,14 @@ def test_a_set_of_another_workspace_is_refused(
 
 def test_a_set_without_a_workspace_is_refused(destination: ObjectStoragePath, entries: list[dict[str, Any]]) -> None:
     manifest = publish(destination, entries)
-    manifest["source"]["workspace_id"] = None
-    (destination / "_manifest.json").write_text(json.dumps(manifest))
+    write_manifest(destination, manifest, source=source_of("timeentries", workspace_id=None))
     with pytest.raises(AworkConfigError, match="exported from workspace None"):
         read(destination, workspace_id=None)
 
 
 def test_a_set_of_something_else_is_refused(destination: ObjectStoragePath, entries: list[dict[str, Any]]) -> None:
     manifest = publish(destination, entries)
-    manifest["source"]["list"] = "users"
-    (destination / "_manifest.json").write_text(json.dumps(manifest))
+    write_manifest(destination, manifest, source=source_of("users", workspace_id=WORKSPACE))
     with pytest.raises(AworkConfigError, match="holds awork's list users, not time entries"):
         read(destination)
 
@@ -130,8 +128,8 @@ def test_a_set_of_something_else_is_refused(destination: ObjectStoragePath, entr
 def test_a_set_that_was_exported_again_is_refused(
     destination: ObjectStoragePath, entries: list[dict[str, Any]]
 ) -> None:
-    first = set_sha256(publish(destination, entries[:30]))
-    assert set_sha256(publish(destination, entries[:30])) == first
+    first = set_sha256(publish(destination, entries[:30]).files)
+    assert set_sha256(publish(destination, entries[:30]).files) == first
     assert len(read(destination, sha256=first)) == 30
     publish(destination, entries)
     with pytest.raises(AworkConfigError, match="exported again meanwhile"):
@@ -142,7 +140,7 @@ def test_a_set_that_was_exported_again_is_refused(
 def test_a_damaged_set_is_refused_as_a_whole(
     destination: ObjectStoragePath, entries: list[dict[str, Any]], damage: str
 ) -> None:
-    last = destination / publish(destination, entries)["files"][-1]["name"]
+    last = destination / publish(destination, entries).files[-1].name
     data = last.read_bytes()
     last.unlink()
     if damage != "missing":
@@ -153,8 +151,8 @@ def test_a_damaged_set_is_refused_as_a_whole(
 
 def test_a_manifest_that_counts_wrong_is_refused(destination: ObjectStoragePath, entries: list[dict[str, Any]]) -> None:
     manifest = publish(destination, entries)
-    manifest["files"][0]["rows"] += 1
-    (destination / "_manifest.json").write_text(json.dumps(manifest))
+    first, *others = manifest.files
+    write_manifest(destination, manifest, files=(msgspec.structs.replace(first, rows=first.rows + 1), *others))
     with pytest.raises(AworkPublishError, match="holds 25 time entries, its manifest says 26"):
         read(destination)
 

@@ -8,20 +8,64 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 
 from airflow_provider_awork.exceptions import AworkPublishError
-from airflow_provider_awork.files.manifest import MANIFEST_NAME, verify_manifest
+from airflow_provider_awork.files.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    encode_manifest,
+    read_manifest,
+    verify_manifest,
+)
 from airflow_provider_awork.files.publisher import Publisher
 from tests.helpers.publishing import OLD_SET, OWNER, export, names_at
 
+SCHEMA = json.loads(resources.files("airflow_provider_awork.files").joinpath("manifest.schema.json").read_text())
+
 
 def test_manifest_follows_its_schema(local: Any, tmp_path: Path) -> None:
-    schema = json.loads(resources.files("airflow_provider_awork.files").joinpath("manifest.schema.json").read_text())
-    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    export(local, tmp_path, OLD_SET)
+    manifest = json.loads((local / MANIFEST_NAME).read_text())
+    jsonschema.validate(manifest, SCHEMA)
+    assert set(SCHEMA["required"]) == set(SCHEMA["properties"]) == set(manifest)
+
+
+def test_the_schema_describes_the_structs() -> None:
+    generated = msgspec.json.schema(Manifest)
+    assert structure(SCHEMA) == structure(generated, generated["$defs"])
+
+
+def structure(node: Any, definitions: Any = None) -> dict[str, Any]:
+    """What a JSON Schema asks for, without its texts and references; alternatives are joined to lists of types."""
+    if "$ref" in node:
+        return structure(definitions[node["$ref"].rpartition("/")[2]], definitions)
+    alternatives = [structure(each, definitions) for each in node.get("anyOf", ())]
+    found = {key: value for each in alternatives for key, value in each.items()}
+    found |= {key: node[key] for key in ("minimum", "pattern", "format") if key in node}
+    types = [*(kind for each in alternatives for kind in each["types"]), *_types(node)]
+    if "properties" in node:
+        found["properties"] = [(name, structure(each, definitions)) for name, each in node["properties"].items()]
+        found["required"] = sorted(node.get("required", ()))
+    for key in ("items", "additionalProperties"):
+        if isinstance(node.get(key), dict):
+            found[key] = structure(node[key], definitions)
+    values = [node["const"]] if "const" in node else node.get("enum", [])
+    return {**found, "types": sorted(types), **({"values": sorted(values)} if values else {})}
+
+
+def _types(node: Any) -> list[str]:
+    kinds = node.get("type", [])
+    return [kinds] if isinstance(kinds, str) else kinds
+
+
+def test_a_manifest_is_read_as_it_was_written(local: Any, tmp_path: Path) -> None:
+    assert read_manifest(local) is None
     manifest = export(local, tmp_path, OLD_SET)
-    jsonschema.validate(manifest, schema)
-    assert set(schema["required"]) == set(schema["properties"]) == set(manifest)
+    assert read_manifest(local) == manifest
+    assert encode_manifest(manifest) == (local / MANIFEST_NAME).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -47,7 +91,7 @@ def test_an_unreadable_manifest_stops_the_run_before_it_starts(local: Any, text:
 def test_verify_finds_what_is_wrong(destination: Any, tmp_path: Path) -> None:
     with pytest.raises(AworkPublishError, match="Nothing is published"):
         verify_manifest(destination)
-    names = [file["name"] for file in export(destination, tmp_path, OLD_SET)["files"]]
+    names = [file.name for file in export(destination, tmp_path, OLD_SET).files]
     destination.fs.pipe_file(f"{destination.path}/{names[0]}", b"SHARED")
     verify_manifest(destination)
     with pytest.raises(AworkPublishError, match=rf"other bytes.*: {names[0]}$"):

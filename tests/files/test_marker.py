@@ -16,7 +16,6 @@ from airflow_provider_awork.files import stores
 from airflow_provider_awork.files.marker import MARKER_NAME, Owner
 from airflow_provider_awork.files.publisher import Publisher
 from tests.helpers.publishing import (
-    BODY,
     NEW_SET,
     NO_WAIT,
     OLD_SET,
@@ -26,6 +25,7 @@ from tests.helpers.publishing import (
     assert_only_set,
     contents_at,
     export,
+    manifest_for,
     spool,
 )
 
@@ -35,7 +35,7 @@ def test_a_second_run_fails_naming_the_first(destination: Any, tmp_path: Path) -
         publisher.put(spool(tmp_path, 0, b"x"))
         with pytest.raises(AworkDestinationBusyError, match="dag 'export', run 'run-1', task 'awork', try 1"):
             Publisher(destination, owner=OTHER_RUN, wait_for=NO_WAIT).__enter__()
-        publisher.commit(BODY)
+        publisher.commit(manifest_for(publisher))
     assert_only_set(destination, ("x",))
 
 
@@ -52,7 +52,7 @@ def test_a_second_run_waits_for_the_first(destination: Any, tmp_path: Path) -> N
             entered.wait()
             for index, content in enumerate(OLD_SET):
                 publisher.put(spool(tmp_path, index, content.encode()))
-            publisher.commit(BODY)
+            publisher.commit(manifest_for(publisher))
             assert not waiting.done()
         waiting.result()
     assert_only_set(destination, NEW_SET)
@@ -78,7 +78,7 @@ def test_a_silent_block_does_not_look_dead(destination: Any) -> None:
     with Publisher(destination, owner=OWNER, stale_after=short) as publisher:
         with pytest.raises(AworkDestinationBusyError):
             Publisher(destination, owner=OTHER_RUN, stale_after=short, wait_for=1.3 * short).__enter__()
-        publisher.commit(BODY)
+        publisher.commit(manifest_for(publisher))
 
 
 def test_a_stale_marker_is_taken_over_and_the_sleeper_notices(destination: Any, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_stale_marker_is_taken_over_and_the_sleeper_notices(destination: Any, 
         with Publisher(destination, owner=OWNER) as sleeper:
             sleeper.put(spool(tmp_path, 0, b"of the sleeper"))
             export(destination, tmp_path, NEW_SET, OTHER_RUN, stale_after=timedelta(microseconds=1))
-            sleeper.commit(BODY)
+            sleeper.commit(manifest_for(sleeper))
 
     with pytest.raises(AworkDestinationBusyError, match=r"run 'run-1'.*was writing"):
         sleep()
@@ -104,9 +104,9 @@ def test_another_try_of_the_task_takes_over_at_once(destination: Any, tmp_path: 
         with pytest.raises(AworkDestinationBusyError, match="try 2"):
             zombie.put(spool(tmp_path, 1, b"too late"))
         publisher.put(spool(tmp_path, 1, b"new b"))
-        publisher.commit(BODY)
+        publisher.commit(manifest_for(publisher))
     with pytest.raises(AworkDestinationBusyError, match="another run"):
-        zombie.commit(BODY)
+        zombie.commit(manifest_for(zombie))
     zombie.__exit__(RuntimeError, RuntimeError(), None)
     assert_only_set(destination, NEW_SET)
 
@@ -119,7 +119,7 @@ def test_a_zombie_that_ends_while_the_other_try_writes_deletes_nothing(destinati
         publisher.put(spool(tmp_path, 0, b"shared"))
         zombie.__exit__(RuntimeError, RuntimeError(), None)
         publisher.put(spool(tmp_path, 1, b"new b"))
-        publisher.commit(BODY)
+        publisher.commit(manifest_for(publisher))
     assert_only_set(destination, NEW_SET)
 
 

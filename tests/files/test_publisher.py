@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from airflow_provider_awork.exceptions import AworkDestinationBusyError, AworkPublishError
@@ -26,7 +27,6 @@ from airflow_provider_awork.files.spool import spool_folder
 from airflow_provider_awork.files.writers import Part
 from airflow_provider_awork.version_compat import AirflowFailException
 from tests.helpers.publishing import (
-    BODY,
     NEW_SET,
     NO_WAIT,
     OLD_SET,
@@ -37,6 +37,7 @@ from tests.helpers.publishing import (
     contents_at,
     export,
     export_and_fail,
+    manifest_for,
     names_at,
     spool,
 )
@@ -53,20 +54,21 @@ def test_publishes_a_set(destination: Any, tmp_path: Path) -> None:
     with Publisher(destination, owner=OWNER) as publisher:
         file = publisher.put(part)
         assert read_manifest(destination) is None
-        manifest = publisher.commit(BODY)
+        manifest = manifest_for(publisher)
+        publisher.commit(manifest)
 
     assert file.name == f"part-00007-{part.sha256[:12]}.ndjson.gz"
     assert not part.path.exists()
     assert_only_set(destination, ("entry",))
     assert manifest == read_manifest(destination)
-    assert (manifest["rows"], manifest["bytes"]) == (1, 5)
-    assert manifest["run"]["owner"]["run_id"] == "run-1"
+    assert (manifest.rows, manifest.bytes) == (1, 5)
+    assert manifest.run.owner.run_id == "run-1"
 
 
 def test_nothing_to_publish_is_a_manifest_with_no_files(destination: Any, tmp_path: Path) -> None:
     export(destination, tmp_path, OLD_SET)
     manifest = export(destination, tmp_path, ())
-    assert (manifest["files"], manifest["rows"], manifest["bytes"]) == ([], 0, 0)
+    assert (manifest.files, manifest.rows, manifest.bytes) == ((), 0, 0)
     assert_only_set(destination, ())
 
 
@@ -82,11 +84,11 @@ def test_a_shrunk_set_leaves_nothing_but_strangers_files(destination: Any, tmp_p
 
 def test_the_same_set_twice_differs_only_under_run(local: Any, tmp_path: Path) -> None:
     first = export(local, tmp_path, OLD_SET)
-    inodes = {file["name"]: (local / file["name"]).stat()["ino"] for file in first["files"]}
+    inodes = {file.name: (local / file.name).stat()["ino"] for file in first.files}
     second = export(local, tmp_path, OLD_SET, OTHER_RUN)
-    assert inodes == {file["name"]: (local / file["name"]).stat()["ino"] for file in second["files"]}
-    assert first.pop("run") != second.pop("run")
-    assert first == second
+    assert inodes == {file.name: (local / file.name).stat()["ino"] for file in second.files}
+    assert first.run != second.run
+    assert first == msgspec.structs.replace(second, run=first.run)
 
 
 @pytest.mark.emulator
@@ -101,7 +103,7 @@ def test_the_same_set_twice_puts_no_data_again(s3: Any, tmp_path: Path, s3_calls
 
 def test_a_damaged_file_is_published_again(destination: Any, tmp_path: Path) -> None:
     manifest = export(destination, tmp_path, OLD_SET)
-    destination.fs.pipe_file(f"{destination.path}/{manifest['files'][0]['name']}", b"?")
+    destination.fs.pipe_file(f"{destination.path}/{manifest.files[0].name}", b"?")
     export(destination, tmp_path, OLD_SET, OTHER_RUN)
     assert_only_set(destination, OLD_SET)
 
@@ -110,7 +112,7 @@ def test_files_are_listed_in_order_of_their_index(local: Any, tmp_path: Path) ->
     with Publisher(local, owner=OWNER) as publisher:
         for index in (100_000, 99_999, 3):
             publisher.put(spool(tmp_path, index, str(index).encode()))
-        publisher.commit(BODY)
+        publisher.commit(manifest_for(publisher))
     assert_only_set(local, ("3", "99999", "100000"))
 
 
@@ -151,7 +153,7 @@ def test_a_file_that_vanished_before_the_switch_stops_it(destination: Any, tmp_p
         with Publisher(destination, owner=OTHER_RUN) as publisher:
             file = publisher.put(spool(tmp_path, 0, b"x"))
             destination.fs.rm_file(f"{destination.path}/{file.name}")
-            publisher.commit(BODY)
+            publisher.commit(manifest_for(publisher))
 
     with pytest.raises(AworkPublishError, match="missing"):
         lose_a_file()
@@ -171,7 +173,7 @@ def test_one_index_for_two_parts_is_an_error(local: Any, tmp_path: Path) -> None
         publisher.put(spool(tmp_path, 0, b"a"))
         with pytest.raises(AworkPublishError, match="published twice"):
             publisher.put(spool(tmp_path, 0, b"b"))
-        publisher.commit(BODY)
+        publisher.commit(manifest_for(publisher))
     assert_only_set(local, ("a",))
 
 

@@ -54,7 +54,7 @@ class Destination:
     def files(self) -> dict[str, bytes]:
         """The published set by the manifest, each file's digest checked."""
         manifest = verify_manifest(self.path, check_sha256=True)
-        return {file["name"]: (self.path / file["name"]).read_bytes() for file in manifest["files"]}
+        return {file.name: (self.path / file.name).read_bytes() for file in manifest.files}
 
     def ids(self) -> list[str]:
         """Ids of the published entries, in order."""

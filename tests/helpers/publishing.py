@@ -10,28 +10,60 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_awork.files.manifest import MANIFEST_NAME, ManifestBody, read_manifest, verify_manifest
+from airflow_provider_awork.files.manifest import (
+    MANIFEST_NAME,
+    MANIFEST_SCHEMA_VERSION,
+    THIS_SOFTWARE,
+    Manifest,
+    ManifestRun,
+    ManifestSource,
+    ManifestWindow,
+    read_manifest,
+    verify_manifest,
+)
 from airflow_provider_awork.files.marker import Owner
 from airflow_provider_awork.files.publisher import Publisher
-from airflow_provider_awork.files.writers import Part
+from airflow_provider_awork.files.writers import Compression, FileFormat, Part
 
 OWNER = Owner(dag_id="export", run_id="run-1", task_id="awork", map_index=-1, try_number=1)
 SECOND_TRY = Owner(dag_id="export", run_id="run-1", task_id="awork", map_index=-1, try_number=2)
 OTHER_RUN = Owner(dag_id="export", run_id="run-2", task_id="awork", map_index=-1, try_number=1)
-BODY: ManifestBody = {
-    "format": "ndjson",
-    "compression": "gzip",
-    "window": {"field": "createdOn", "start": "2025-01-01", "end": "2025-02-01"},
-    "filterby": None,
-    "watermark": None,
-    "source": {"workspace": "w"},
-    "columns": None,
-    "unknown_fields": {},
-    "run": {"finished_at": "2025-02-01T00:00:00Z", "seconds": 1.5, "requests": 3},
-}
 OLD_SET = ("shared", "old b", "old c")
 NEW_SET = ("shared", "new b")
 NO_WAIT = timedelta(0)
+
+
+def manifest_for(publisher: Publisher, owner: Owner = OWNER, **fields: Any) -> Manifest:
+    """Describe what was put."""
+    described: dict[str, Any] = {
+        "schema_version": MANIFEST_SCHEMA_VERSION,
+        "created_by": THIS_SOFTWARE,
+        "files": publisher.files,
+        "rows": sum(file.rows for file in publisher.files),
+        "bytes": sum(file.bytes for file in publisher.files),
+        "file_format": FileFormat.NDJSON,
+        "compression": Compression.GZIP,
+        "window": ManifestWindow(field="createdOn", start="2025-01-01", end="2025-02-01", timezone=None),
+        "filterby": None,
+        "watermark": None,
+        "source": source_of("timeentries", workspace_id="w"),
+        "columns": None,
+        "unknown_fields": {},
+        "run": ManifestRun(finished_at="2025-02-01T00:00:00Z", seconds=1.5, requests=3, owner=owner),
+    }
+    return Manifest(**{**described, **fields})
+
+
+def source_of(list_path: str, *, workspace_id: str | None) -> ManifestSource:
+    return ManifestSource(
+        base_url="https://api.awork.com/api/v1",
+        list_path=list_path,
+        workspace_id=workspace_id,
+        workspace_name="W",
+        user_id="u",
+        name="U",
+        sees_all_entries=True,
+    )
 
 
 def spool(folder: Path, index: int, content: bytes) -> Part:
@@ -41,11 +73,15 @@ def spool(folder: Path, index: int, content: bytes) -> Part:
     return Part(index=index, path=path, rows=1, bytes=len(content), sha256=digest, suffix=".ndjson.gz")
 
 
-def export(destination: Any, spool_in: Path, contents: tuple[str, ...], owner: Owner = OWNER, **options: Any) -> Any:
+def export(
+    destination: Any, spool_in: Path, contents: tuple[str, ...], owner: Owner = OWNER, **options: Any
+) -> Manifest:
     with Publisher(destination, owner=owner, **options) as publisher:
         for index, content in enumerate(contents):
             publisher.put(spool(spool_in, index, content.encode()))
-        return publisher.commit(BODY)
+        manifest = manifest_for(publisher, owner)
+        publisher.commit(manifest)
+    return manifest
 
 
 def export_and_fail(destination: Any, spool_in: Path, contents: tuple[str, ...], error: BaseException) -> None:
@@ -64,11 +100,11 @@ def names_at(destination: Any) -> set[str]:
 
 def contents_at(destination: Any) -> tuple[str, ...]:
     manifest = verify_manifest(destination, check_sha256=True)
-    return tuple(destination.fs.cat_file(f"{destination.path}/{f['name']}").decode() for f in manifest["files"])
+    return tuple(destination.fs.cat_file(f"{destination.path}/{file.name}").decode() for file in manifest.files)
 
 
 def assert_only_set(destination: Any, contents: tuple[str, ...]) -> None:
     assert contents_at(destination) == contents
     manifest = read_manifest(destination)
     assert manifest is not None
-    assert names_at(destination) == {MANIFEST_NAME} | {file["name"] for file in manifest["files"]}
+    assert names_at(destination) == {MANIFEST_NAME} | {file.name for file in manifest.files}

@@ -63,8 +63,8 @@ def exported_lines(folder: Path) -> list[bytes]:
     """The lines of the NDJSON files that the manifest lists."""
     path = ObjectStoragePath(f"file://{folder}")
     manifest = verify_manifest(path, check_sha256=True)
-    lines = [line for file in manifest["files"] for line in _unpacked(path / file["name"]).split(b"\n")[:-1]]
-    assert len(lines) == manifest["rows"]
+    lines = [line for file in manifest.files for line in _unpacked(path / file.name).split(b"\n")[:-1]]
+    assert len(lines) == manifest.rows
     return lines
 
 

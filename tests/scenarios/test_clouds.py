@@ -37,7 +37,7 @@ def test_unchanged_entries_give_the_same_files(
     assert destination.files() == files
     assert manifest is not None
     assert again is not None
-    assert manifest.pop("run") != again.pop("run")
+    assert manifest.run != again.run
     assert manifest == again
     destination.assert_only_the_set()
 
@@ -70,5 +70,5 @@ def test_nothing_matches(awork: Sandbox, destination: Destination, parameters: d
     summary = export_successfully(destination, max_rows_per_file=100, **parameters)
     manifest = read_manifest(destination.path)
     assert manifest is not None
-    assert (summary["rows"], manifest["rows"], manifest["files"]) == (0, 0, [])
+    assert (summary["rows"], manifest.rows, manifest.files) == (0, 0, ())
     assert destination.names() == {MANIFEST_NAME}

@@ -24,7 +24,7 @@ def runs(awork: Sandbox, destination: Destination, tmp_path: Path) -> list[Expor
 def owner_of(destination: Destination) -> str:
     manifest = read_manifest(destination.path)
     assert manifest is not None
-    return str(manifest["run"]["owner"]["run_id"])
+    return str(manifest.run.owner.run_id)
 
 
 def test_the_second_waits_for_the_first(awork: Sandbox, destination: Destination, runs: list[ExportProcess]) -> None:

@@ -24,7 +24,13 @@ from airflow.sdk import DAG, Asset, ObjectStoragePath
 import airflow_provider_awork.files.manifest
 from airflow_provider_awork.client.http.session import RetryRules
 from airflow_provider_awork.columns.time_entry import TIME_ENTRY
-from airflow_provider_awork.files.manifest import read_manifest, verify_manifest
+from airflow_provider_awork.files.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    ManifestWindow,
+    read_manifest,
+    verify_manifest,
+)
 from airflow_provider_awork.sandbox import Sandbox
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 from tests.helpers.airflow_harness import DagResult, connection_in_environment, run_dag
@@ -54,15 +60,15 @@ def export(destination: str, **parameters: Any) -> DagResult:
     return run_dag(dag)
 
 
-def manifest_of(destination: str) -> dict[str, Any]:
-    manifest = verify_manifest(ObjectStoragePath(destination), check_sha256=True)
-    jsonschema.validate(manifest, json.loads(MANIFEST_SCHEMA.read_text()))
-    return manifest
+def manifest_of(destination: str) -> Manifest:
+    path = ObjectStoragePath(destination)
+    jsonschema.validate(json.loads((path / MANIFEST_NAME).read_text()), json.loads(MANIFEST_SCHEMA.read_text()))
+    return verify_manifest(path, check_sha256=True)
 
 
 def files_of(destination: str) -> list[tuple[str, bytes]]:
     path = ObjectStoragePath(destination)
-    return [(file["name"], (path / file["name"]).read_bytes()) for file in manifest_of(destination)["files"]]
+    return [(file.name, (path / file.name).read_bytes()) for file in manifest_of(destination).files]
 
 
 def unpacked(name: str, data: bytes) -> bytes:
@@ -117,7 +123,7 @@ def test_the_same_again_leaves_the_same_files(awork: Sandbox, destination: str) 
     export(destination, file_format="parquet", max_rows_per_file=900)
     second = manifest_of(destination)
     assert files_of(destination) == before
-    assert {**first, "run": None} == {**second, "run": None}
+    assert first == msgspec.structs.replace(second, run=first.run)
 
 
 def test_a_smaller_set_replaces_a_larger_one(awork: Sandbox, destination: str, tmp_path: Path) -> None:
@@ -125,8 +131,8 @@ def test_a_smaller_set_replaces_a_larger_one(awork: Sandbox, destination: str, t
     export(destination, max_rows_per_file=500, filterby="isBilled eq true")
     expected = sum(entry["isBilled"] for entry in awork.store.entries())
     manifest = manifest_of(destination)
-    assert manifest["rows"] == expected
-    names = {file["name"] for file in manifest["files"]}
+    assert manifest.rows == expected
+    names = {file.name for file in manifest.files}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names | {"_manifest.json"}
 
 
@@ -138,17 +144,17 @@ def test_window_and_source_are_in_the_manifest(awork: Sandbox, destination: str)
         destination, window_field="startDateLocal", window_start=day, window_end=after, timezone="Europe/Berlin"
     )
     manifest = manifest_of(destination)
-    assert manifest["rows"] == days.count(day) == result.xcom("export")["rows"]
-    assert manifest["window"] == {"field": "startDateLocal", "start": day, "end": after, "timezone": "Europe/Berlin"}
-    assert manifest["source"]["workspace_name"] == awork.settings.workspace.name
-    assert manifest["source"]["sees_all_entries"] is True
-    assert manifest["run"]["owner"]["task_id"] == "export"
+    assert manifest.rows == days.count(day) == result.xcom("export")["rows"]
+    assert manifest.window == ManifestWindow(field="startDateLocal", start=day, end=after, timezone="Europe/Berlin")
+    assert manifest.source.workspace_name == awork.settings.workspace.name
+    assert manifest.source.sees_all_entries is True
+    assert manifest.run.owner.task_id == "export"
 
 
 def test_nothing_to_export_is_a_success_with_an_empty_set(awork: Sandbox, destination: str) -> None:
     result = export(destination, filterby="duration lt 0")
     manifest = manifest_of(destination)
-    assert (manifest["rows"], manifest["files"], result.xcom("export")["rows"]) == (0, [], 0)
+    assert (manifest.rows, manifest.files, result.xcom("export")["rows"]) == (0, (), 0)
 
 
 def test_nothing_to_export_fails_if_asked_to(awork: Sandbox, destination: str) -> None:
@@ -180,7 +186,7 @@ def test_spool_folder_is_used_and_left_empty(awork: Sandbox, destination: str, t
     spool = tmp_path / "spool"
     spool.mkdir()
     export(destination, spool_folder=str(spool))
-    assert manifest_of(destination)["rows"] == ENTRIES
+    assert manifest_of(destination).rows == ENTRIES
     assert list(spool.iterdir()) == []
 
 
@@ -191,10 +197,10 @@ def test_s3_through_an_airflow_connection(awork: Sandbox, s3_emulator: S3Emulato
     destination = f"{s3_emulator.create_bucket(bucket)}/awork/entries"
     result = export(destination, file_format=file_format, max_rows_per_file=1500)
     manifest = manifest_of(destination)
-    assert manifest["rows"] == ENTRIES
+    assert manifest.rows == ENTRIES
     assert set(s3_emulator.keys(bucket)) == {
         "awork/entries/_manifest.json",
-        *(f"awork/entries/{file['name']}" for file in manifest["files"]),
+        *(f"awork/entries/{file.name}" for file in manifest.files),
     }
     assert result.xcom("export")["manifest"] == f"{destination}/_manifest.json"
 
@@ -275,7 +281,7 @@ def test_a_destination_that_cannot_work_fails_before_anything_is_read(
 
 def test_blanks_around_a_destination_are_left_out(awork: Sandbox, destination: str) -> None:
     export(f" {destination} ", window_field="createdOn", window_start="2000-01-01", window_end="2000-01-02")
-    assert manifest_of(destination)["rows"] == 0
+    assert manifest_of(destination).rows == 0
 
 
 @pytest.mark.emulator

@@ -25,12 +25,13 @@ from airflow.sdk.execution_time.context import OutletEventAccessors
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_awork.client.identity import Visibility
 from airflow_provider_awork.exceptions import AworkConfigError, AworkRequestError
 from airflow_provider_awork.sandbox import Answer, Fault, Headers, RuleRequest, Sandbox, Store
 from airflow_provider_awork.sandbox import Workspace as SandboxWorkspace
 from airflow_provider_awork.transfers import incremental
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
-from airflow_provider_awork.transfers.incremental import IncrementalLoad
+from airflow_provider_awork.transfers.incremental import IncrementalLoad, LoadScope
 from airflow_provider_awork.version_compat import AirflowSkipException
 from tests.assets.test_outlet_events import events_of
 from tests.helpers.airflow_harness import DagResult, connection_in_environment, data_interval_timetable, run_dag
@@ -40,6 +41,8 @@ from tests.helpers.storage_emulators import S3Emulator
 ENTRIES = 120
 LOOKBACK = timedelta(minutes=5)
 OTHER_WORKSPACE = SandboxWorkspace(name="Zwei", id="99999999-3c1a-4a53-9d0b-2f6c3e1d7a90")
+
+SEES_ALL = {"sees_all_entries": True, "user_id": None}
 
 with_state_stores = pytest.mark.skipif(
     "task_state_store" not in Context.__annotations__, reason="state stores came with Airflow 3.3"
@@ -445,11 +448,94 @@ def test_a_key_that_sees_all_at_last_starts_from_the_beginning(workspace: Worksp
 def test_a_watermark_that_does_not_say_what_its_key_saw_is_taken_up(workspace: Workspace) -> None:
     tasks = TaskInstances(workspace)
     tasks.run(tasks.new())
-    del tasks.asset_state[incremental.WATERMARK_KEY][incremental.VISIBLE]
+    del tasks.asset_state[incremental.WATERMARK_KEY]["visibility"]
     workspace.pass_time(hours=1)
     workspace.edit(3, at=workspace.now - LOOKBACK * 2)
     assert tasks.run(tasks.new())["rows"] == 1
-    assert tasks.asset_state[incremental.WATERMARK_KEY][incremental.VISIBLE] == "all"
+    assert tasks.asset_state[incremental.WATERMARK_KEY]["visibility"] == SEES_ALL
+
+
+# -- state of version 0.1, which has a sentence for what a key sees ----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sentence", "visibility"),
+    [
+        ("all", Visibility(sees_all_entries=True, user_id=None)),
+        ("only those of user 5b0d1f5e", Visibility(sees_all_entries=False, user_id="5b0d1f5e")),
+        ("only those of user None", Visibility(sees_all_entries=False, user_id=None)),
+        ("an unknown part, as user 5b0d1f5e", Visibility(sees_all_entries=None, user_id="5b0d1f5e")),
+        ("an unknown part, as user None", Visibility(sees_all_entries=None, user_id=None)),
+    ],
+)
+def test_sentences_are_read_as_visibility(sentence: str, visibility: Visibility) -> None:
+    scope = {"destination": "s3://lake/changes", "workspace_id": None, "visible_entries": sentence}
+    watermark = incremental.read_watermark({"watermark": "2026-10-01T01:55:00+00:00", **scope}, asset="entries")
+    window = incremental.read_window(
+        {
+            "field": "updatedOn",
+            "start": None,
+            "end": "2026-10-01T01:55:00Z",
+            "timezone": None,
+            "of": {**scope, "asset": "entries", "initial_window_start": None},
+        }
+    )
+    assert watermark is not None
+    assert watermark.visibility == visibility
+    assert watermark.watermark == datetime(2026, 10, 1, 1, 55, tzinfo=UTC)
+    assert window is not None
+    assert window.load.scope == LoadScope(destination="s3://lake/changes", workspace_id=None, visibility=visibility)
+    assert (window.start, window.end, window.load.asset) == (None, watermark.watermark, "entries")
+
+
+def downgrade(tasks: TaskInstances, number: int, sentence: str) -> None:
+    """Store the watermark and a task's window as version 0.1 did."""
+    watermark = tasks.asset_state[incremental.WATERMARK_KEY]
+    watermark["visible_entries"] = sentence
+    scope = {key: watermark[key] for key in ("destination", "workspace_id", "visible_entries")}
+    del watermark["visibility"]
+    window = tasks.task_states[number][incremental.WINDOW_KEY]
+    window["of"] = {**scope, "asset": "time_entries", "initial_window_start": None}
+    del window["load"]
+
+
+def test_state_of_version_0_1_is_taken_up(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = TaskInstances(workspace)
+    tasks.run(tasks.new())
+    start = tasks.watermark
+    workspace.pass_time(hours=24)
+    workspace.edit(3, at=workspace.now - timedelta(hours=1))
+    end = workspace.now - LOOKBACK
+    with monkeypatch.context() as patched:
+        patched.setattr(IncrementalLoad, "finish", lambda _: (_ for _ in ()).throw(MemoryError("killed")))
+        with pytest.raises(MemoryError):
+            tasks.run(tasks.new())
+    downgrade(tasks, 1, "all")
+    workspace.pass_time(hours=1)
+    assert tasks.run(1)["destination"].endswith(folder_name(start, end))  # the window that the old state has
+    assert tasks.asset_state[incremental.WATERMARK_KEY]["visibility"] == SEES_ALL
+    assert tasks.task_states[1][incremental.WINDOW_KEY]["load"]["scope"]["visibility"] == SEES_ALL
+    assert "visible_entries" not in tasks.asset_state[incremental.WATERMARK_KEY]
+    assert "of" not in tasks.task_states[1][incremental.WINDOW_KEY]
+    assert tasks.run(tasks.new())["destination"].endswith(folder_name(end, workspace.now - LOOKBACK))
+    workspace.assert_delivered()
+
+
+@pytest.mark.parametrize("sentence", ["only those of user 5b0d1f5e", "an unknown part, as user 5b0d1f5e"])
+def test_a_watermark_of_version_0_1_of_another_key_is_refused(workspace: Workspace, sentence: str) -> None:
+    tasks = TaskInstances(workspace)
+    tasks.run(tasks.new())
+    downgrade(tasks, 0, sentence)
+    workspace.pass_time(hours=1)
+    with pytest.raises(AworkConfigError, match="Delete the key 'awork_watermark'"):
+        tasks.run(tasks.new())
+
+
+def test_a_watermark_that_cannot_be_read_is_an_error(workspace: Workspace) -> None:
+    tasks = TaskInstances(workspace)
+    tasks.asset_state.set(incremental.WATERMARK_KEY, {"watermark": "yesterday"})
+    with pytest.raises(AworkConfigError, match="asset 'time_entries': the key 'awork_watermark' of its state"):
+        tasks.run(tasks.new())
 
 
 @with_state_stores
@@ -612,7 +698,7 @@ class TaskInstances:
         self.renew_hook()
         self._asset = Asset("time_entries")
         self.asset_state = States()
-        self._task_states: list[States] = []
+        self.task_states: list[States] = []
 
     def renew_hook(self) -> None:
         """A task process of its own asks anew who it is."""
@@ -624,8 +710,8 @@ class TaskInstances:
         return kept and datetime.fromisoformat(kept["watermark"])
 
     def new(self) -> int:
-        self._task_states.append(States())
-        return len(self._task_states) - 1
+        self.task_states.append(States())
+        return len(self.task_states) - 1
 
     def run(self, number: int, **parameters: Any) -> Any:
         """One try of a task instance."""
@@ -642,7 +728,7 @@ class TaskInstances:
         context = {
             "ti": instance,
             "outlet_events": OutletEventAccessors(),
-            "task_state_store": self._task_states[number],
+            "task_state_store": self.task_states[number],
             "asset_state_store": Outlets(self.asset_state),
         }
         return operator.execute(cast(Context, context))
@@ -762,7 +848,7 @@ def act(workspace: Workspace, tasks: TaskInstances, action: str, number: int) ->
 def run(workspace: Workspace, tasks: TaskInstances, action: str, number: int) -> None:
     """A run, one that fails on the way, another try of the last one, or one that a user clears."""
     again = action in ("try again", "clear")
-    last = len(tasks._task_states) - 1
+    last = len(tasks.task_states) - 1
     which = tasks.new() if not again else last if action == "try again" else number % (last + 1)
     with pytest.MonkeyPatch.context() as patched:
         if action == "dies":

@@ -68,8 +68,8 @@ def test_the_list_and_the_set_with_schema_rows_and_bytes(events: list[dict[str, 
     columns = {field["name"]: field["type"] for field in output["facets"]["schema"]["fields"]}
     assert columns == {column.name: column.type.value for column in TIME_ENTRY.columns}
     statistics = output["outputFacets"]["outputStatistics"]
-    assert (statistics["rowCount"], statistics["size"]) == (ENTRIES, manifest["bytes"])
-    assert statistics["fileCount"] == len(manifest["files"]) == 1
+    assert (statistics["rowCount"], statistics["size"]) == (ENTRIES, manifest.bytes)
+    assert statistics["fileCount"] == len(manifest.files) == 1
 
 
 def test_what_airflow_saw_of_opened_files_is_not_told_beside_it(events: list[dict[str, Any]]) -> None:

@@ -17,7 +17,7 @@ from airflow.sdk import DAG, ObjectStoragePath
 
 from airflow_provider_awork.client.lists.resources import RESOURCES
 from airflow_provider_awork.columns.lists import LIST_MODELS
-from airflow_provider_awork.files.manifest import verify_manifest
+from airflow_provider_awork.files.manifest import Manifest, verify_manifest
 from airflow_provider_awork.sandbox import Sandbox
 from airflow_provider_awork.sandbox.faults import Answer
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkListToObjectStorageOperator
@@ -53,10 +53,10 @@ def export(destination: str, **parameters: Any) -> DagResult:
 
 def files_of(destination: str) -> list[bytes]:
     path = ObjectStoragePath(destination)
-    return [(path / file["name"]).read_bytes() for file in manifest_of(destination)["files"]]
+    return [(path / file.name).read_bytes() for file in manifest_of(destination).files]
 
 
-def manifest_of(destination: str) -> dict[str, Any]:
+def manifest_of(destination: str) -> Manifest:
     return verify_manifest(ObjectStoragePath(destination), check_sha256=True)
 
 
@@ -75,9 +75,10 @@ def test_ndjson_has_each_row_as_awork_sent_it(awork: Sandbox, destination: str) 
     created = [msgspec.json.decode(line)["createdOn"] for line in lines]
     assert created == sorted(created)
     manifest = manifest_of(destination)
-    assert (manifest["rows"], manifest["columns"], manifest["source"]["list"]) == (len(stored), None, "projects")
-    assert manifest["source"]["sees_all_rows"] is None
-    assert manifest["watermark"][:26] == created[-1][:26]
+    assert (manifest.rows, manifest.columns, manifest.source.list_path) == (len(stored), None, "projects")
+    assert manifest.source.sees_all_rows is None
+    assert manifest.watermark is not None
+    assert manifest.watermark[:26] == created[-1][:26]
     assert result.xcom("export")["rows"] == len(stored)
 
 
@@ -96,9 +97,9 @@ def test_every_list_arrives_whole(awork: Sandbox, tmp_path: Path, project_id: st
     for name, model in LIST_MODELS.items():
         manifest = manifest_of(f"file://{tmp_path}/{name}")
         columns = [column.name for column in model.to_row_model().columns]
-        assert [column["name"] for column in manifest["columns"]] == columns
-        assert manifest["unknown_fields"] == {}
-        assert manifest["rows"] == result.xcom(name)["rows"] > 0, name
+        assert [column.name for column in manifest.columns or ()] == columns
+        assert manifest.unknown_fields == {}
+        assert manifest.rows == result.xcom(name)["rows"] > 0, name
     rows = {name: rows_of(f"file://{tmp_path}/{name}") for name in ("users", "teams", "projectmembers", "projecttasks")}
     assert sum(row["is_api_user"] for row in rows["users"]) == 1
     assert next(row["id"] for row in rows["users"] if row["is_api_user"]) == awork.me
@@ -116,7 +117,7 @@ def test_a_list_that_comes_whole_is_one_request(awork: Sandbox, destination: str
     asked = [request for request in awork.requests[before:] if request.path == "/roles"]
     assert [dict(request.query) for request in asked] == [{"showArchived": "true"}]
     assert [row["is_archived"] for row in rows_of(destination)] == [False, False, False, True]
-    assert manifest_of(destination)["watermark"] is None
+    assert manifest_of(destination).watermark is None
 
 
 def test_archived_rows_come_unless_they_are_left_out(awork: Sandbox, tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_mapped_over_lists(awork: Sandbox, tmp_path: Path) -> None:
     result = run_dag(dag)
     assert result.state == "success"
     assert result.xcom("export", map_index=1)["destination"] == f"file://{tmp_path}/projects"
-    assert manifest_of(f"file://{tmp_path}/users")["source"]["list"] == "users"
+    assert manifest_of(f"file://{tmp_path}/users").source.list_path == "users"
 
 
 def test_without_the_right_to_list_api_users_their_mark_is_unknown(destination: str) -> None:
@@ -178,7 +179,7 @@ def test_missing_rights_are_told(destination: str) -> None:
         limited.faults.add(lambda request, _: answer if request.path == "/me/permissions" else None)
         result = export(destination, resource="users")
     assert "may not read user-master-data: awork leaves out of users what is not its own" in result.logs
-    assert manifest_of(destination)["source"]["sees_all_rows"] is False
+    assert manifest_of(destination).source.sees_all_rows is False
 
 
 def test_a_whole_list_that_pages_after_all_fails(destination: str) -> None:

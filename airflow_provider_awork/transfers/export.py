@@ -1,0 +1,116 @@
+"""What one run of a transfer exports, and what its manifest and its XCom say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from airflow_provider_awork.files.manifest import (
+    MANIFEST_NAME,
+    MANIFEST_SCHEMA_VERSION,
+    THIS_SOFTWARE,
+    Manifest,
+    ManifestColumn,
+    ManifestRun,
+    ManifestSource,
+    ManifestWindow,
+    set_sha256,
+)
+from airflow_provider_awork.files.writers import FileFormat, OutputFormat
+
+if TYPE_CHECKING:
+    from airflow_provider_awork.client.identity import Identity
+    from airflow_provider_awork.client.lists.rows import RowReader
+    from airflow_provider_awork.columns.time_entry import RowModel
+    from airflow_provider_awork.files.manifest import PublishedFile
+    from airflow_provider_awork.windows.window import Window
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """
+    What one run exports.
+
+    :param list_path: path of the list below the base URL.
+    :param model: what its rows are.
+    :param read: starts to read them.
+    :param filterby: the caller's filter.
+    :param window: what the rows are limited to.
+    :param sees_all_rows: as in :class:`.ManifestSource`.
+    :param folder: name of the prefix below the destination that it is written to; empty for the destination itself.
+    """
+
+    list_path: str
+    model: RowModel
+    read: Callable[[], RowReader]
+    filterby: str | None = None
+    window: Window | None = None
+    sees_all_rows: bool | msgspec.UnsetType | None = msgspec.UNSET
+    folder: str = ""
+
+    def source(self, identity: Identity, *, base_url: str) -> ManifestSource:
+        return ManifestSource(
+            base_url=base_url,
+            list_path=self.list_path,
+            sees_all_rows=self.sees_all_rows,
+            workspace_id=identity.workspace_id,
+            workspace_name=identity.workspace_name,
+            user_id=identity.user_id,
+            name=identity.name,
+            sees_all_entries=identity.sees_all_entries,
+        )
+
+
+def build_manifest(
+    export: Export,
+    *,
+    files: tuple[PublishedFile, ...],
+    kind: OutputFormat,
+    reader: RowReader,
+    source: ManifestSource,
+    unknown_fields: Mapping[str, int],
+    run: ManifestRun,
+) -> Manifest:
+    """Describe the files of an export."""
+    return Manifest(
+        schema_version=MANIFEST_SCHEMA_VERSION,
+        created_by=THIS_SOFTWARE,
+        files=files,
+        rows=sum(file.rows for file in files),
+        bytes=sum(file.bytes for file in files),
+        file_format=kind.file_format,
+        compression=kind.compression,
+        window=msgspec.convert(export.window.to_dict(), ManifestWindow) if export.window else None,
+        filterby=export.filterby,
+        watermark=reader.frontier and f"{reader.frontier}Z",
+        source=source,
+        columns=manifest_columns(export.model, kind.file_format),
+        unknown_fields=dict(unknown_fields),
+        run=run,
+    )
+
+
+def manifest_columns(model: RowModel, file_format: FileFormat) -> tuple[ManifestColumn, ...] | None:
+    """Names and types of the columns; None for NDJSON, which has none."""
+    if file_format is FileFormat.NDJSON:
+        return None
+    return tuple(ManifestColumn(name=column.name, type=column.type.value) for column in model.columns)
+
+
+def summarize(manifest: Manifest, destination: str) -> dict[str, Any]:
+    """What an XCom carries of a manifest, in JSON types."""
+    return {
+        "destination": destination,
+        "manifest": f"{destination.rstrip('/')}/{MANIFEST_NAME}",
+        "files": len(manifest.files),
+        "sha256": set_sha256(manifest.files),
+        "rows": manifest.rows,
+        "bytes": manifest.bytes,
+        "window": manifest.window and msgspec.to_builtins(manifest.window),
+        "watermark": manifest.watermark,
+        "requests": manifest.run.requests,
+        "seconds": manifest.run.seconds,
+    }
