@@ -6,13 +6,14 @@ AZURITE := .azurite/node_modules/.bin/azurite-blob
 # What the caller has active must not leak in.
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
-.PHONY: help demo test test-stack azurite test-matrix bench lint docs setup constraints clean
+.PHONY: help demo test test-stack azurite test-matrix test-all bench lint docs setup constraints clean
 
 help:
 	@echo "make demo         run the daily export against a local awork, with real Airflow"
 	@echo "make test         check style and types, then run all tests"
 	@echo "make test-stack   drive a whole running Airflow (airflow standalone) through its REST API"
-	@echo "make test-matrix  run the tests that need no emulator on Airflow 3.1, 3.2 and 3.3 (ALL=1: all of them)"
+	@echo "make test-matrix  run the tests that know Airflow on Airflow 3.1 and 3.2, and a few on Python 3.13"
+	@echo "make test-all     run all tests above, and every test that needs no emulator on each Airflow"
 	@echo "make bench        measure speed and memory (FULL=1: all latencies, a million entries)"
 	@echo "make lint         check style and types"
 	@echo "make docs         write docs/columns.md from the model"
@@ -40,6 +41,9 @@ $(AZURITE):
 
 test-matrix: setup
 	@scripts/test_matrix
+
+test-all: test test-stack
+	@ALL=1 scripts/test_matrix
 
 bench: setup
 	@bash -c 'source scripts/use_index_of_pip && use_index_of_pip $(PYTHON) && \

@@ -559,7 +559,7 @@ class AworkHook(BaseHook):
         endpoint = find_endpoint(path)
         if endpoint and endpoint.row_schema == "string":
             raise AworkConfigError(
-                f"path: awork returns texts at {path}, not objects\nRead it with client.session.get."
+                f"path: awork returns texts at {path}, not objects\nRead it with hook.client.session.get(path)."
             )
         if endpoint and not endpoint.is_paged:
             for name, value in (("filterby", filterby), ("orderby", orderby)):

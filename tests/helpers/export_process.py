@@ -1,18 +1,19 @@
 """
 One export in a process of its own, for tests that kill it or start two at once.
 
-``python -m tests.helpers.export_process '{"run_id": ..., "try_number": ..., "parameters": {...}}'`` says that it is
-ready, waits for a line on standard input, and exports. SIGTERM does what Airflow's task runner does: ``on_kill()``.
+It says that it is ready, waits for :meth:`ExportProcess.go`, and exports. SIGTERM does what Airflow's task runner does:
+``on_kill()``.
 """
 
 from __future__ import annotations
 
-import json
 import logging
+import os
 import signal
-import subprocess
 import sys
 import time
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -23,25 +24,28 @@ from airflow_provider_awork.files import marker
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 
 READY = "ready to export"
-ROOT = Path(__file__).parents[2]
+
+# Each process is a fork of one that has everything loaded: Airflow takes seconds.
+_context = get_context("forkserver")
+_context.set_forkserver_preload(["tests.helpers.preloaded"])
 
 
 class ExportProcess:
     """An export that waits until :meth:`go`; what it logs goes to a file."""
 
-    module = "tests.helpers.export_process"
-
     def __init__(self, log: Path, *, run_id: str, try_number: int = 1, **parameters: Any) -> None:
         self._log = log
-        what = {"run_id": run_id, "try_number": try_number, "parameters": parameters}
-        command = [sys.executable, "-m", self.module, json.dumps(what)]
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, text=True
-            )
+        log.touch()
+        starter, self._starter = _context.Pipe(duplex=False)
+        self._process = _context.Process(
+            target=self._run, args=(log, dict(os.environ), starter, run_id, try_number, parameters), daemon=True
+        )
+        self._process.start()
+        starter.close()
 
     @property
     def pid(self) -> int:
+        assert self._process.pid is not None
         return self._process.pid
 
     def wait_until_ready(self) -> None:
@@ -49,36 +53,55 @@ class ExportProcess:
 
     def go(self) -> None:
         self.wait_until_ready()
-        assert self._process.stdin is not None
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
+        self._starter.send("go")
 
     def wait(self) -> int:
         """Wait for its end; give its exit code, which is negative after a signal."""
-        self._process.communicate(timeout=120)
-        return self._process.returncode
+        self._process.join(timeout=120)
+        assert self._process.exitcode is not None, self.log()
+        return self._process.exitcode
 
     def wait_for_log(self, text: str) -> None:
         """Wait until it has logged a text; fails if it ends without."""
         while text not in self.log():
-            assert self._process.poll() is None, self.log()
+            assert self._process.is_alive(), self.log()
             time.sleep(0.05)
 
     def log(self) -> str:
         return self._log.read_text()
 
+    @classmethod
+    def _run(
+        cls,
+        log: Path,
+        environment: dict[str, str],
+        starter: Connection,
+        run_id: str,
+        try_number: int,
+        parameters: dict[str, Any],
+    ) -> None:
+        with log.open("wb") as output:
+            os.dup2(output.fileno(), sys.stdout.fileno())
+            os.dup2(output.fileno(), sys.stderr.fileno())
+        os.environ.clear()
+        os.environ.update(environment)
+        logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)
+        cls.work(starter, run_id, try_number, parameters)
 
-def main(run_id: str, try_number: int, parameters: dict[str, Any]) -> None:
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)
-    marker._LONGEST_POLL = 0.1
-    operator = AworkTimeEntriesToObjectStorageOperator(task_id="export", **parameters)
-    assert operator.destination_path().fs
-    signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
-    instance = SimpleNamespace(dag_id="export", run_id=run_id, task_id="export", map_index=-1, try_number=try_number)
+    @staticmethod
+    def work(starter: Connection, run_id: str, try_number: int, parameters: dict[str, Any]) -> None:
+        """Do in the process what it is for."""
+        marker._LONGEST_POLL = 0.1
+        operator = AworkTimeEntriesToObjectStorageOperator(task_id="export", **parameters)
+        assert operator.destination_path().fs
+        signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
+        wait_for_start(starter)
+        instance = SimpleNamespace(
+            dag_id="export", run_id=run_id, task_id="export", map_index=-1, try_number=try_number
+        )
+        operator.execute(cast(Context, {"ti": instance}))
+
+
+def wait_for_start(starter: Connection) -> None:
     print(READY, flush=True)
-    sys.stdin.readline()
-    operator.execute(cast(Context, {"ti": instance}))
-
-
-if __name__ == "__main__":
-    main(**json.loads(sys.argv[1]))
+    starter.recv()
