@@ -105,6 +105,7 @@ PROVIDER_INFO: dict[str, Any] = {
         {
             "integration-name": "awork",
             "python-modules": [
+                "airflow_provider_awork.operators.batch_time_entries",
                 "airflow_provider_awork.operators.time_entries",
                 "airflow_provider_awork.operators.tokens",
             ],

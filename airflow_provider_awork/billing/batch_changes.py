@@ -26,7 +26,8 @@ from typing import Any, cast
 
 import msgspec
 
-from airflow_provider_awork.billing.entry_states import EntryKey, EntryState, read_states
+from airflow_provider_awork.billing.entry_keys import EntryKey, EntryState
+from airflow_provider_awork.billing.entry_states import read_states
 from airflow_provider_awork.client.client import AworkClient
 from airflow_provider_awork.client.entries.arguments import batch_body, checked_flag, checked_id
 from airflow_provider_awork.client.entries.models import BatchOperation, BatchResult

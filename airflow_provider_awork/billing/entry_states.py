@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import msgspec
 
+from airflow_provider_awork.billing.entry_keys import EntryKey, EntryState
 from airflow_provider_awork.client.client import AworkClient
-from airflow_provider_awork.client.entries.arguments import checked_id
 from airflow_provider_awork.client.entries.operations import TIME_ENTRIES
 from airflow_provider_awork.client.http import surrogates
 from airflow_provider_awork.client.http.session import Answer, decode_body
@@ -31,7 +30,6 @@ from airflow_provider_awork.client.lists.filters import datetime_literal
 from airflow_provider_awork.client.lists.pages import PAGE_SIZE
 from airflow_provider_awork.exceptions import (
     AworkAssumptionError,
-    AworkConfigError,
     AworkNotFoundError,
     AworkPagingError,
     AworkPermissionError,
@@ -42,100 +40,6 @@ log = logging.getLogger(__name__)
 
 STALE_AFTER = 1.0  # seconds of reading
 CLOCK_MARGIN = timedelta(seconds=10)  # awork's clock is told in whole seconds, and its servers may differ a little
-
-
-class EntryKey(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """
-    Which time entry, and what is known of it from an earlier reading. None: not known.
-
-    :param id: GUID.
-    :param created_on: as awork sends it.
-    :param updated_on: as awork sends it.
-    :param resource_version: as awork sends it.
-    """
-
-    id: str
-    created_on: str | None = None
-    updated_on: str | None = None
-    resource_version: int | None = None
-
-    def differs_from(self, state: EntryKey) -> bool:
-        """Whether the entry was changed in between, as far as both tell."""
-        versions = (self.resource_version, state.resource_version)
-        changes = tuple(each.updated_on and instant_key(each.updated_on) for each in (self, state))
-        return any(None not in pair and pair[0] != pair[1] for pair in (versions, changes))
-
-
-class EntryState(EntryKey, frozen=True, kw_only=True, rename="camel"):
-    """
-    A time entry as it is now: what the batch operations set, and who changed it last.
-
-    Absent and null are the same; flags are then False.
-    """
-
-    updated_by: str | None = None
-    is_billable: bool | None = None
-    is_billed: bool | None = None
-    type_of_work_id: str | None = None
-    project_id: str | None = None
-    task_id: str | None = None
-    user_id: str | None = None
-    start_time_utc: str | None = None
-    end_time_utc: str | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether its timer runs or is paused, as the sensor counts them; its duration is then not known yet."""
-        return bool(self.start_time_utc) and not self.end_time_utc
-
-    def has(self, operation: str, value: bool | str | None) -> bool:
-        """Whether a batch operation would leave the entry as it is. ``setIsBillable`` False also clears *billed*."""
-        if operation == "setIsBilled":
-            return bool(self.is_billed) is value
-        if operation == "setIsBillable":
-            return bool(self.is_billable) is value and (value is True or not self.is_billed)
-        fields = {
-            "setTypeOfWork": self.type_of_work_id,
-            "setProject": self.project_id,
-            "setTask": self.task_id,
-            "setUser": self.user_id,
-        }
-        own = fields.get(operation)
-        return own is not None and own.lower() == str(value).lower()
-
-
-def entry_keys(entries: Iterable[str | Mapping[str, Any]], name: str = "time_entry_ids") -> list[EntryKey]:
-    """
-    Keys from what a caller has: ids, or entries as awork sends them, of which only four fields are used.
-
-    :param entries: GUIDs, or dicts with ``id`` and perhaps ``createdOn``, ``updatedOn`` and ``resourceVersion``.
-    :param name: of the parameter, for messages.
-    :return: each entry once, in order of ``createdOn``.
-    :raises AworkConfigError: it is no list, or something in it is neither.
-
-    >>> [key.created_on for key in entry_keys([{"id": "5b0d1f5e-3c1a-4a53-9d0b-2f6c3e1d7a90"}])]
-    [None]
-    """
-    if isinstance(entries, str | bytes | Mapping) or not isinstance(entries, Iterable):
-        raise AworkConfigError(f"{name}: {entries!r} is not a list of ids")
-    keys = {key.id: key for key in (_entry_key(entry, name) for entry in entries)}
-    return sorted(keys.values(), key=lambda key: key.created_on or "")
-
-
-def _entry_key(entry: str | Mapping[str, Any], name: str) -> EntryKey:
-    fields = {"id": entry} if isinstance(entry, str) else entry
-    try:
-        key = msgspec.convert(fields, EntryKey)
-    except msgspec.ValidationError as error:
-        raise AworkConfigError(
-            f"{name}: {entry!r} is neither an id nor a dict with the id of a time entry ({error})"
-        ) from None
-    for date in (key.created_on, key.updated_on):
-        try:
-            instant_key(date or "1970-01-01T00:00:00")
-        except AworkPagingError:
-            raise AworkConfigError(f"{name}: {date!r} is not an instant as awork sends it, in {entry!r}") from None
-    return msgspec.structs.replace(key, id=checked_id(key.id, name))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import msgspec
 
-from airflow_provider_awork.billing.entry_states import EntryKey
+from airflow_provider_awork.billing.entry_keys import EntryKey
 from airflow_provider_awork.client.http import surrogates
 from airflow_provider_awork.exceptions import AworkConfigError, AworkPublishError
 from airflow_provider_awork.files.manifest import MANIFEST_NAME, Manifest, fetch_files, read_manifest, set_sha256

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_awork.billing import batch_changes, entry_states
 from airflow_provider_awork.billing.batch_changes import BatchChange, BatchReport
-from airflow_provider_awork.billing.entry_states import EntryKey, entry_keys
-from airflow_provider_awork.client import batch_changes, entry_states
+from airflow_provider_awork.billing.entry_keys import EntryKey, entry_keys
 from airflow_provider_awork.exceptions import (
     AworkAuthenticationError,
     AworkBatchError,

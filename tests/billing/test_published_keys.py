@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_awork.billing.entry_states import entry_keys
+from airflow_provider_awork.billing.entry_keys import entry_keys
 from airflow_provider_awork.billing.published_keys import PublishedKeys, read_keys
 from airflow_provider_awork.exceptions import AworkConfigError, AworkPublishError
 from airflow_provider_awork.files.manifest import Manifest, encode_manifest, set_sha256

@@ -22,6 +22,7 @@ from airflow.sdk import Context
 
 from airflow_provider_awork.files import marker
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
+from airflow_provider_awork.transfers.output import parse_destination
 
 READY = "ready to export"
 
@@ -93,7 +94,7 @@ class ExportProcess:
         """Do in the process what it is for."""
         marker._LONGEST_POLL = 0.1
         operator = AworkTimeEntriesToObjectStorageOperator(task_id="export", **parameters)
-        assert operator.destination_path().fs
+        assert parse_destination(operator.destination).fs
         signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
         wait_for_start(starter)
         instance = SimpleNamespace(

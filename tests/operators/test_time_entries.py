@@ -51,7 +51,7 @@ def test_fields_keep_exactly_these(awork: Sandbox) -> None:
 def test_a_field_that_nobody_knows_is_warned_about(awork: Sandbox) -> None:
     result = run("xcom_misspelt", fields=["idd", "project/nam", "id", "project", "breaks", "task/project/id"], limit=5)
     assert {entry["idd"] for entry in result.xcom("entries")} == {None}
-    assert "awork documents no 'idd', 'project/nam', and no entry has it" in result.logs
+    assert "awork does not document 'idd', 'project/nam', and no entry has it" in result.logs
 
 
 def test_a_field_that_awork_has_since_is_taken_as_it_is(awork: Sandbox) -> None:
@@ -59,7 +59,7 @@ def test_a_field_that_awork_has_since_is_taken_as_it_is(awork: Sandbox) -> None:
     awork.store.edit(entry["id"], brandNew="x")
     result = run("xcom_new_field", fields=["brandNew"])
     assert len(result.xcom("entries")) == 1500
-    assert "awork documents no" not in result.logs
+    assert "awork does not document" not in result.logs
 
 
 def test_limit(awork: Sandbox) -> None:
