@@ -1,9 +1,38 @@
 """
-What can go wrong, as classes.
+The errors of this package.
 
-``AworkError`` is the root. An error that another try of the task cannot mend is also an ``AirflowFailException``,
-so that Airflow fails the task at once, wherever the error is raised: in an operator of this package or in a
-``@task`` function that uses the hook.
+Errors marked with * are permanent: another try cannot help. They are ``AirflowFailException`` as well, so Airflow fails
+the task without retries, whether an operator of this package raises them or a ``@task`` function that uses the hook.
+All others are retried as the task's ``retries`` say.
+
+::
+
+    AworkError
+     +-- AworkConfigError *               a connection or a parameter has a value that cannot work
+     +-- AworkMissingExtraError *         an optional dependency is not installed
+     +-- AworkStoppedError                the task is being stopped
+     +-- AworkTransportError              no complete answer came, after all tries
+     +-- AworkApiError                    awork answered with an error
+     |    +-- AworkServerError            5xx, or a conflict that awork asks to repeat
+     |    +-- AworkRateLimitError         429, after the waits that the client is allowed
+     |    +-- AworkRequestError *         4xx: the request itself is wrong
+     |         +-- AworkAuthenticationError *  401: the key is not valid
+     |         +-- AworkPermissionError *      401 or 403: the key may not do this
+     |         +-- AworkNotFoundError *        404
+     |         +-- AworkFilterError *          filterby or orderby is not understood
+     |         +-- AworkValidationError *      a field breaks awork's rules
+     +-- AworkTokenError *                OAuth tokens cannot be refreshed
+     |    +-- AworkTokenLostError *       the refresh token may be void, and no new one is stored
+     +-- AworkPagingError                 pages do not fit together
+     |    +-- AworkAssumptionError *      awork does not behave as the paging needs
+     +-- AworkPublishError                files could not be published
+     |    +-- AworkDestinationError *     the destination cannot be written at all
+     |    +-- AworkDestinationBusyError   another run is writing to the destination
+     +-- AworkEmptyError *                nothing matches, and fail_if_empty is set
+     +-- AworkTooLargeError *             more entries than an XCom should carry
+     +-- AworkBatchError *                entries of a batch are not as asked
+     +-- AworkPollError                   a trigger could not ask awork, again and again
+          +-- AworkPollRefusedError *     awork refuses what a trigger asks
 """
 
 from __future__ import annotations
@@ -26,11 +55,11 @@ class AworkError(AirflowException):
 
 
 class AworkConfigError(AworkError, AirflowFailException, ValueError):
-    """A connection or a parameter has a value that cannot work; the message names the field and the way out."""
+    """A connection or a parameter has a value that cannot work; the message names it and the way out."""
 
 
 def is_missing_connection(error: BaseException) -> bool:
-    """Whether Airflow says that it has no such connection."""
+    """Whether Airflow reports that it has no such connection."""
     return isinstance(error, AirflowNotFoundException)
 
 
@@ -43,11 +72,11 @@ class AworkStoppedError(AworkError):
 
 
 class AworkTransportError(AworkError):
-    """No whole answer came: connection, time-out, cut or unreadable body, after all tries."""
+    """No complete answer came, after all tries: no connection, a time-out, a cut or unreadable body."""
 
 
 class AworkPagingError(AworkError):
-    """Pages do not fit together in a way that could lose an entry, so the run stops instead."""
+    """Pages do not fit together, so going on could lose an entry."""
 
 
 class AworkAssumptionError(AworkPagingError, AirflowFailException):
@@ -55,11 +84,11 @@ class AworkAssumptionError(AworkPagingError, AirflowFailException):
 
 
 class AworkPublishError(AworkError):
-    """Files could not be published; the destination holds what it held before, if the message does not say else."""
+    """Files could not be published; the destination is unchanged unless the message says otherwise."""
 
 
 class AworkDestinationError(AworkPublishError, AirflowFailException):
-    """The destination cannot be written at all (no such bucket, no rights), so another try is pointless."""
+    """The destination cannot be written at all: no such bucket, or no permission."""
 
 
 class AworkDestinationBusyError(AworkPublishError):
@@ -67,15 +96,15 @@ class AworkDestinationBusyError(AworkPublishError):
 
 
 class AworkEmptyError(AworkError, AirflowFailException):
-    """Nothing matched although ``fail_if_empty`` was asked for."""
+    """Nothing matches, and ``fail_if_empty`` is set."""
 
 
 class AworkPollError(AworkError):
-    """A trigger could not ask awork, again and again; another try of the task may."""
+    """A trigger could not ask awork, again and again; another try of the task may succeed."""
 
 
 class AworkPollRefusedError(AworkPollError, AirflowFailException):
-    """A trigger asked what awork refuses, such as a bad filter or key, so another try of the task is pointless."""
+    """awork refuses what a trigger asks, for example because of a wrong filter or key."""
 
 
 class AworkTooLargeError(AworkError, AirflowFailException):
@@ -83,19 +112,19 @@ class AworkTooLargeError(AworkError, AirflowFailException):
 
 
 class BatchOutcome(Protocol):
-    """What became of each time entry of a batch; the client's ``BatchResult`` and the operator's ``BatchReport``."""
+    """The outcome for each time entry of a batch: the client's ``BatchResult``, the operator's ``BatchReport``."""
 
     def failures(self) -> Mapping[str, Sequence[str]]:
-        """The ids that are not as asked, by kind, without empty kinds."""
+        """Ids that are not as asked, by kind, without empty kinds."""
 
 
 class AworkBatchError(AworkError, AirflowFailException):
     """
     Some time entries of a batch are not as asked; the message has counts and the first ids of each kind.
 
-    :param description: what was asked for, and how far it came.
-    :param failures: the ids that are not as asked, by kind.
-    :param result: what became of all of them.
+    :param description: the operation, and how far it came.
+    :param failures: ids that are not as asked, by kind.
+    :param result: the outcome for all entries.
     """
 
     def __init__(self, description: str, *, failures: Mapping[str, Sequence[str]], result: BatchOutcome) -> None:
@@ -115,7 +144,7 @@ class AworkApiError(AworkError):
 
     :param status: HTTP status code.
     :param code: awork's error code such as ``not-found``; None if the body carried none.
-    :param description: awork's description; for a body that is not awork's error object, what is known of it.
+    :param description: awork's description, or a description of a body that is not awork's error object.
     :param method: HTTP method of the request.
     :param path: path of the request below the base URL.
     :param link: awork's link to its documentation of the code.
@@ -164,9 +193,9 @@ class AworkServerError(AworkApiError):
 
 class AworkRateLimitError(AworkApiError):
     """
-    429 still after the waits that the client is allowed.
+    429, after the waits that the client is allowed.
 
-    :param retry_after: seconds after which awork said that requests are welcome again; None where it did not say.
+    :param retry_after: seconds until awork accepts requests again; None if it did not say.
     """
 
     def __init__(self, *, retry_after: float | None = None, **answer: Any) -> None:
@@ -175,15 +204,15 @@ class AworkRateLimitError(AworkApiError):
 
 
 class AworkTokenError(AworkError, AirflowFailException):
-    """OAuth tokens cannot be refreshed; the message says what a person has to do."""
+    """OAuth tokens cannot be refreshed; the message has the steps for a person."""
 
 
 class AworkTokenLostError(AworkTokenError):
-    """An exchange of tokens has no known end: the refresh token may be void, and no new one is stored."""
+    """The outcome of a token exchange is unknown: the refresh token may be void, and no new one is stored."""
 
 
 class AworkRequestError(AworkApiError, AirflowFailException):
-    """A 4xx answer: the request itself is wrong, so the task fails at once."""
+    """A 4xx answer: the request itself is wrong."""
 
 
 class AworkAuthenticationError(AworkRequestError):
@@ -191,11 +220,11 @@ class AworkAuthenticationError(AworkRequestError):
 
 
 class AworkPermissionError(AworkRequestError):
-    """401 with code ``unauthorized``, or 403: the key is known but may not do this."""
+    """401 with code ``unauthorized``, or 403: the key is valid but may not do this."""
 
 
 class AworkNotFoundError(AworkRequestError):
-    """404: no such resource, or not for this key."""
+    """404: no such resource, or this key may not see it."""
 
 
 class AworkFilterError(AworkRequestError):

@@ -1,17 +1,17 @@
 """
-One batch operation on any number of time entries: exactly those, each once, and again without harm.
+Apply one batch operation to any number of time entries: exactly those, each once, and idempotent.
 
-The entries go through in chunks. Right before each chunk is sent its entries are read again, and only those are sent
-that are not yet as asked and were not changed since they were chosen. So a run that was killed is simply run again: it
-finds what was done, finishes the rest and reports the whole. A chunk whose answer is lost is never sent again blindly:
+The entries are changed in chunks. Right before a chunk is sent its entries are read again, and only those are sent
+that are not yet as asked and were not changed since they were chosen. A run that was killed is simply run again: it
+skips what is done, changes the rest and reports all entries. A chunk whose answer is lost is never sent again blindly:
 its entries are read again first.
 
 An entry whose timer runs or is paused is not marked as billed: its time is not known yet, and would never be invoiced.
 
-awork has no conditional writes, so a race remains: what somebody changes between the last look at a chunk and awork's
-handling of it, usually well under a second, is not noticed. A chunk whose reading took longer (plain ids, entries far
-apart) is looked at once more, by what was updated meanwhile; where awork does not filter on ``updatedOn`` the log
-says so, and the race is as long as the reading.
+awork has no conditional writes, so check-then-act leaves a race: a change between the last read of a chunk and awork's
+handling of it, usually well under a second, is not noticed. If reading a chunk took longer (plain ids, entries far
+apart), the entries that were updated in the meantime are read once more; if awork does not filter on ``updatedOn``,
+the log warns, and the race is as long as the reading.
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ UNFINISHED = "unfinished"
 @dataclass(frozen=True, kw_only=True)
 class BatchChange:
     """
-    What to do with a set of time entries.
+    A batch operation and its options.
 
     :param operation: as for :meth:`.TimeEntryOperations.batch_time_entries`.
     :param value: what the operation sets; None for ``delete``.
     :param chunk_size: entries of one request, at most 1000.
-    :param require_all: change nothing unless every entry can be changed: all are looked at before the first change, and
-        awork leaves a chunk alone if one of its entries is refused; then the chunks after it are not tried.
-    :param dry_run: only say what would change.
+    :param require_all: change nothing unless every entry can be changed: all are read before the first change, and
+        awork leaves a chunk alone if one of its entries is refused; the chunks after it are then not tried.
+    :param dry_run: only report what would change.
     :param ignore_not_found: entries that are gone are no failure.
     :param overwrite_changed: also change entries that were changed since they were chosen.
     :raises AworkConfigError: a parameter cannot work.
@@ -100,38 +100,38 @@ class BatchChange:
         on_stop: Callable[[BatchReport], None] | None = None,
     ) -> BatchReport:
         """
-        Do it.
+        Apply the operation in chunks and report every entry.
 
         :param client: of the entries' workspace.
         :param keys: the entries, each once; iterated twice with ``require_all``. In order of ``createdOn`` they take
             the fewest requests.
         :param identity: whose key the client has.
-        :param on_stop: gets the report up to there if the run ends with an error.
-        :return: what became of all of them; nothing is raised for entries that are not as asked.
+        :param on_stop: gets the report so far if the run ends with an error.
+        :return: the report; entries that are not as asked raise nothing.
         :raises AworkTransportError: a chunk's answer was lost again and again; run again later.
         :raises AworkRequestError: awork refuses a request as a whole.
         """
         if self.dry_run or self.require_all:
-            outlook = _Run(self, client, identity, looks_only=True, on_stop=on_stop).over(keys)
+            outlook = _Run(self, client, identity, reads_only=True, on_stop=on_stop).apply_to(keys)
             if self.dry_run or outlook.failures():
                 return outlook
-        return _Run(self, client, identity, on_stop=on_stop).over(keys)
+        return _Run(self, client, identity, on_stop=on_stop).apply_to(keys)
 
 
 @dataclass(kw_only=True)
 class BatchReport:
     """
-    What became of a set of time entries.
+    The outcome for a set of time entries.
 
-    :param change: what was asked for.
-    :param entries: how many were looked at.
-    :param changed: how many this run changed.
-    :param to_change: how many would be changed; 0 after they were.
-    :param already: how many were as asked before, by who changed them last (a user's id, or ``unknown``). awork tells
-        no more: that change may have been another one.
-    :param failed: ids that are not as asked, by kind; ``unfinished`` are those of the chunk that an error ended, of
-        which awork may have changed some.
-    :param not_reached: how many were not looked at, because an error ended the run.
+    :param change: the operation.
+    :param entries: number of entries that were read.
+    :param changed: number of entries that this run changed.
+    :param to_change: number of entries that would be changed; 0 after they were.
+    :param already: number of entries that were already as asked, by the user who changed them last (an id, or
+        ``unknown``). awork reports no more: that change may have been another one.
+    :param failed: ids that are not as asked, by kind; ``unfinished`` are those of the chunk that an error ended: awork
+        may have changed some.
+    :param not_reached: number of entries that were not read, because an error ended the run.
     """
 
     change: BatchChange
@@ -143,13 +143,13 @@ class BatchReport:
     not_reached: int = 0
 
     def failures(self) -> Mapping[str, Sequence[str]]:
-        """The ids that are not as asked, by kind, without those that may be gone."""
+        """Ids that are not as asked, by kind, without those that may be gone."""
         tolerated = {NOT_FOUND} if self.change.ignore_not_found else set()
         return {kind: ids for kind, ids in self.failed.items() if kind not in tolerated}
 
     def raise_for_failures(self) -> None:
         """
-        Make sure that every entry is as asked.
+        Fail unless every entry is as asked.
 
         :raises AworkBatchError: some are not; the message has counts and the first ids of each kind.
         """
@@ -169,7 +169,7 @@ class BatchReport:
             self.failed.setdefault(kind, []).extend(ids)
 
     def to_dict(self) -> dict[str, Any]:
-        """The report in JSON types, and small: counts, the first ids of each kind, the users who changed most."""
+        """Return the report in JSON types, small: counts, the first ids of each kind, the users who changed most."""
         return {
             "operation": self.change.operation,
             "value": self.change.value,
@@ -203,51 +203,51 @@ class _Run:
         client: AworkClient,
         identity: Identity,
         *,
-        looks_only: bool = False,
+        reads_only: bool = False,
         on_stop: Callable[[BatchReport], None] | None = None,
     ) -> None:
         self._change = change
         self._client = client
-        self._looks_only = looks_only
+        self._reads_only = reads_only
         self._on_stop = on_stop
         self._identity = identity
         self._value = checked_id(change.value, "value") if isinstance(change.value, str) else change.value
         self._report = BatchReport(change=change)
 
-    def over(self, keys: Collection[EntryKey]) -> BatchReport:
-        report, said = self._report, time.monotonic()
+    def apply_to(self, keys: Collection[EntryKey]) -> BatchReport:
+        report, logged_at = self._report, time.monotonic()
         try:
             for chunk in _chunks(keys, self._change.chunk_size):
                 report.entries += len(chunk)
-                if self._stops:
+                if self._is_stopped:
                     report.fail(NOT_TRIED, chunk)
                     continue
-                self._go_through(chunk)
-                if time.monotonic() - said > PROGRESS_SECONDS:
-                    said = time.monotonic()
+                self._change_chunk(chunk)
+                if time.monotonic() - logged_at > PROGRESS_SECONDS:
+                    logged_at = time.monotonic()
                     log.info("%s, of %d", report, len(keys))
         except Exception:
             report.not_reached = len(keys) - report.entries
-            log.error("Stopped before the end; up to here %s", report)
+            log.error("Stopped before the end; so far %s", report)
             if self._on_stop:
                 self._on_stop(report)
             raise
         return report
 
     @property
-    def _stops(self) -> bool:
-        """With ``require_all`` the first failure ends the changes; a look goes on, so as to report all."""
-        return self._change.require_all and not self._looks_only and bool(self._report.failures())
+    def _is_stopped(self) -> bool:
+        """Whether to send no more: with ``require_all`` the first failure ends the changes. Reading goes on."""
+        return self._change.require_all and not self._reads_only and bool(self._report.failures())
 
-    def _go_through(self, chunk: Mapping[str, EntryKey]) -> None:
+    def _change_chunk(self, chunk: Mapping[str, EntryKey]) -> None:
         left, sent, lost = chunk, False, None
         try:
             for wait in (FIRST_WAIT * 2**number for number in range(TRIES)):
                 left = self._sort_out(left, sent=sent)
-                if self._looks_only or not left:
+                if self._reads_only or not left:
                     self._report.to_change += len(left)
                     return
-                if self._stops:
+                if self._is_stopped:
                     return self._report.fail(NOT_TRIED, left)
                 sent, lost = True, self._answer_lost(left)
                 if not lost:
@@ -262,7 +262,7 @@ class _Run:
             raise
 
     def _answer_lost(self, chunk: Mapping[str, EntryKey]) -> Exception | None:
-        """Send a chunk and count what became of it; the error if that is unknown."""
+        """Send a chunk and count the outcome; return the error if the outcome is unknown."""
         try:
             self._count(chunk, self._send(chunk))
         except (AworkTransportError, AworkServerError) as error:
@@ -271,7 +271,7 @@ class _Run:
         return None
 
     def _sort_out(self, chunk: Mapping[str, EntryKey], *, sent: bool) -> dict[str, EntryKey]:
-        """Read the entries; count those that are done or cannot be done, and give the others."""
+        """Read the entries; count those that are done or cannot be changed, and return the others."""
         states = read_states(self._client, [*chunk.values()])
         left = {}
         for entry_id, key in chunk.items():

@@ -1,12 +1,12 @@
 """
-What time entries are like right now, for changes that must not rest on an older copy.
+Read the present state of time entries, for changes that must not rest on an older copy.
 
-awork has no way to ask for many ids at once. So entries whose ``createdOn`` is known, which never changes, are read in
-pages over its range; those that no page brought, and those without a known ``createdOn``, one by one. A range is
-left as soon as the pages to come are more than the entries that are missing.
+awork cannot filter by many ids. Entries whose ``createdOn`` is known, which never changes, are read in pages over its
+range; entries that no page had, and those without a known ``createdOn``, one by one. The range is left as soon as the
+pages to come outnumber the entries that are missing.
 
-That takes its time for many entries one by one, or in a wide range. So if it did, what was updated meanwhile, of all
-entries, is read once more: one request as a rule.
+Reading many entries one by one, or a wide range, takes time. If it took long, the entries that were updated in the
+meantime are read once more, usually with one request.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class States:
 
 def read_states(client: AworkClient, keys: Collection[EntryKey]) -> States:
     """
-    Read entries as they are now: none is as it was more than about a second ago, if ``updatedOn`` can be filtered on.
+    Read entries as they are now: no state is older than about a second if awork filters on ``updatedOn``.
 
     :param client: of their workspace.
     :param keys: which ones, ids in lower case; in order of ``createdOn`` their range is the smallest.
@@ -81,7 +81,7 @@ def _read_range(client: AworkClient, keys: Iterable[EntryKey]) -> dict[str, Entr
         return found
     reader = client.read_list(TIME_ENTRIES, filterby=_created_between(client, sorted(seconds.values())))
     for rows in reader:
-        found |= _those_of(rows, seconds.keys())
+        found |= _states_in(rows, seconds.keys())
         missing = len(seconds) - len(found)
         if not missing or (reader.expected or 0) - reader.rows > missing * PAGE_SIZE:
             break
@@ -89,7 +89,7 @@ def _read_range(client: AworkClient, keys: Iterable[EntryKey]) -> dict[str, Entr
 
 
 def _updated_since(client: AworkClient, started: float, ids: Collection[str]) -> dict[str, EntryState]:
-    """Those of the entries that were updated since an instant of the monotonic clock, as they are now."""
+    """Read the entries again that were updated since an instant of the monotonic clock."""
     try:
         client.check_literals(field="updatedOn")
         now = client.server_time()
@@ -101,17 +101,17 @@ def _updated_since(client: AworkClient, started: float, ids: Collection[str]) ->
     literal = datetime_literal(since, zone=client.config.extras.behaviour.literal_timezone)
     found: dict[str, EntryState] = {}
     for rows in client.read_list(TIME_ENTRIES, filterby=f"updatedOn ge {literal}"):
-        found |= _those_of(rows, ids)
+        found |= _states_in(rows, ids)
     return found
 
 
-def _those_of(rows: Iterable[msgspec.Raw], ids: Collection[str]) -> dict[str, EntryState]:
+def _states_in(rows: Iterable[msgspec.Raw], ids: Collection[str]) -> dict[str, EntryState]:
     states = (_decoded(row) for row in rows)
     return {entry_id: state for state in states if (entry_id := state.id.lower()) in ids}
 
 
 def _created_between(client: AworkClient, seconds: list[str]) -> str:
-    """Where awork's literals are ambiguous, at the end of summer time, some may be missing; they are read by id."""
+    """A filter on the range. Literals are ambiguous at the end of summer time; entries it misses are read by id."""
     zone = client.config.extras.behaviour.literal_timezone
     first, last = (datetime.fromisoformat(second).replace(tzinfo=UTC) for second in (seconds[0], seconds[-1]))
     after = last + timedelta(seconds=1)

@@ -1,4 +1,4 @@
-"""What operators and sensors share: the hook, the link to awork, the retry policy; a window; an end on demand."""
+"""Base classes of operators and sensors: the hook, the link to awork and the retry policy; a window; stopping."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class AworkBaseOperator(BaseOperator):
     """
     Base of all operators; a sensor puts it before ``BaseSensorOperator``.
 
-    A subclass takes ``awork_conn_id`` itself, so that its signature tells what it needs.
+    A subclass takes ``awork_conn_id`` itself, so that its signature shows it.
 
-    :param retry_policy: (Airflow 3.3+) decides about another try of a failed task; None leaves it to ``retry_delay``.
+    :param retry_policy: (Airflow 3.3+) decides when a failed task is tried again; None leaves it to ``retry_delay``.
     """
 
     operator_extra_links: Collection[BaseOperatorLink] = (LINK,)
@@ -98,13 +98,13 @@ class AworkWindowOperator(AworkBaseOperator):
 
 
 class AworkStoppableOperator(AworkBaseOperator):
-    """Base of operators whose run, when Airflow stops the task, ends where it stands and cleans up after itself."""
+    """Base of operators that clean up after themselves when Airflow stops the task."""
 
     _is_stoppable = False
 
     @contextmanager
     def stoppable(self) -> Iterator[None]:
-        """What :meth:`on_kill` may end."""
+        """Mark the part of ``execute`` that :meth:`on_kill` interrupts."""
         self._is_stoppable = True
         try:
             yield
@@ -113,12 +113,12 @@ class AworkStoppableOperator(AworkBaseOperator):
 
     def on_kill(self) -> None:
         """
-        End the run where it stands, so that it cleans up after itself.
+        Interrupt the run, so that it cleans up after itself.
 
         Airflow calls this in the main thread, which may be waiting for an answer or for another run, and kills the
         process a few seconds later.
         """
         self.hook.close()
         if self._is_stoppable:
-            self._is_stoppable = False  # cleaning up is not to be interrupted
+            self._is_stoppable = False  # do not interrupt the clean-up
             raise AworkStoppedError("The task is being stopped: it was marked or cleared, or its worker ends")

@@ -23,9 +23,9 @@ class AworkRetryPolicy(RetryPolicy):
     ======================================  =========================================================================
     error                                   decision
     ======================================  =========================================================================
-    ``AworkRateLimitError``                 another try when awork said that requests are welcome again, within an hour
+    ``AworkRateLimitError``                 another try when awork accepts requests again, within an hour
     ``AworkDestinationBusyError``           another try in five minutes
-    errors that another try cannot mend     none; Airflow fails the task at once without asking any policy
+    permanent errors                        none; Airflow fails the task without asking any policy
     anything else                           as the task's ``retry_delay`` says
     ======================================  =========================================================================
 
@@ -41,7 +41,7 @@ class AworkRetryPolicy(RetryPolicy):
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
         """
-        Decide.
+        Decide whether and when the task is tried again.
 
         :param exception: what failed the task.
         :param try_number: number of the failed try, from 1.
@@ -49,18 +49,18 @@ class AworkRetryPolicy(RetryPolicy):
         :param context: Airflow's context; not needed here.
         """
         if isinstance(exception, AirflowFailException):
-            # Airflow does not ask for these; a policy of one's own that asks this one may.
-            return RetryDecision.fail(f"{type(exception).__name__}: another try cannot mend it")
+            # Airflow asks no policy about these, but a policy of the user's that wraps this one may.
+            return RetryDecision.fail(f"{type(exception).__name__}: permanent, another try cannot help")
         if isinstance(exception, AworkRateLimitError):
             wait = _bounded(exception.retry_after)
-            return RetryDecision.retry(wait, f"awork's rate limit is used up; requests are welcome again in {wait}")
+            return RetryDecision.retry(wait, f"awork's rate limit is used up; it accepts requests again in {wait}")
         if isinstance(exception, AworkDestinationBusyError):
             return RetryDecision.retry(BUSY_WAIT, "another run is writing to the destination")
         return RetryDecision.default()
 
 
 def _bounded(seconds: float | None) -> timedelta:
-    """What the server said, within sense; at least a second, as whole seconds may be rounded down."""
+    """Bound the wait that awork asked for: at least a second, since awork may round down to whole seconds."""
     if seconds is None:
         return UNKNOWN_WAIT
     return timedelta(seconds=min(max(seconds, 1.0), LONGEST_WAIT.total_seconds()))

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from airflow_provider_awork.exceptions import (
     AworkConfigError,
     AworkError,
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_awork.client.http.oauth import OAuthClient, TokenPair
     from airflow_provider_awork.hooks.token_store import TokenStore
 
-WHAT_TO_DO = (
+NEXT_STEPS = (
     "Let the person authorise again and store awork's answer in Variable {variable!r} (see OAuth in the README of "
     "airflow-provider-awork). {rest}"
 )
@@ -39,12 +41,12 @@ class AworkRefreshTokenOperator(AworkBaseOperator):
 
     The connection has the client's id as ``login``, its secret as ``password`` (none for a public client), and the
     name of the Variable as extra ``token_variable``. Before the exchange the operator notes in the Variable that it
-    is under way, which also proves that it can be written. A run that finds the note of another one refuses: that
-    exchange goes on, or was cut off, and then nobody knows whether the refresh token is void.
+    is under way, which also proves that it can be written. A run that finds such a note fails: the other exchange is
+    still running, or it was cut off and the refresh token may be void.
 
     Source: https://developers.awork.com/authentication
 
-    :param min_age: a pair younger than this is left as it is, so that a DAG triggered twice does no harm.
+    :param min_age: a pair younger than this is kept, so a DAG that is triggered twice does no harm.
     :param force: exchange a young pair as well, and one whose last exchange was cut off. True, False, or the text that
         a template renders to. (templated)
     :param awork_conn_id: Airflow connection of type ``awork`` with the extra ``token_variable``. (templated)
@@ -95,7 +97,7 @@ class AworkRefreshTokenOperator(AworkBaseOperator):
                 f"Connection {self.awork_conn_id!r}: an exchange of the refresh token began at "
                 f"{pair.refreshing_since.isoformat(timespec='seconds')} and is not finished: it goes on in another "
                 "run, or was cut off. Then awork may have voided the refresh token. "
-                + _what_to_do(
+                + _next_steps(
                     store, pair, "If awork cannot have got the request, run this once with force=True instead."
                 )
             )
@@ -110,34 +112,32 @@ class AworkRefreshTokenOperator(AworkBaseOperator):
         return True
 
     def _exchange(self, client: OAuthClient, store: TokenStore, pair: TokenPair, dag_id: str) -> TokenPair:
-        import msgspec
-
         unmarked = msgspec.structs.replace(pair, refreshing_since=None)
         marked = msgspec.structs.replace(pair, refreshing_since=datetime.now(UTC))
         store.write(marked)
         try:
             new = client.refresh(pair)
         except (AworkTransportError, AworkRateLimitError):
-            self._take_back(store, marked, unmarked)
+            self._remove_note(store, marked, unmarked)
             raise
         except AworkTokenLostError as error:
             raise AworkTokenLostError(
                 f"Connection {self.awork_conn_id!r}: {error}. awork may have voided the refresh token, so it is not "
-                f"sent again. {_what_to_do(store, pair)}"
+                f"sent again. {_next_steps(store, pair)}"
             ) from None
         except AworkTokenError as error:
-            self._take_back(store, marked, unmarked)
+            self._remove_note(store, marked, unmarked)
             raise AworkTokenError(
                 f"Connection {self.awork_conn_id!r}: {error}. If client id (login) and secret (password) are right, "
-                f"the refresh token is void or older than 30 days. {_what_to_do(store, pair)}"
+                f"the refresh token is void or older than 30 days. {_next_steps(store, pair)}"
             ) from None
         except AworkError:
-            self._take_back(store, marked, unmarked)
+            self._remove_note(store, marked, unmarked)
             raise
         return msgspec.structs.replace(new, refreshed_by=dag_id)
 
-    def _take_back(self, store: TokenStore, marked: TokenPair, unmarked: TokenPair) -> None:
-        """Remove the note; not if somebody stored another pair meanwhile."""
+    def _remove_note(self, store: TokenStore, marked: TokenPair, unmarked: TokenPair) -> None:
+        """Remove the note, unless somebody stored another pair in the meantime."""
         if store.read() == marked:
             store.write(unmarked)
 
@@ -147,14 +147,14 @@ class AworkRefreshTokenOperator(AworkBaseOperator):
         except AworkError as error:
             raise AworkTokenLostError(
                 f"Connection {self.awork_conn_id!r}: awork issued a new token pair, but {error}. The old refresh token "
-                f"is void. {_what_to_do(store, None)}"
+                f"is void. {_next_steps(store, None)}"
             ) from error
 
 
-def _what_to_do(store: TokenStore, pair: TokenPair | None, rest: str = "") -> str:
+def _next_steps(store: TokenStore, pair: TokenPair | None, rest: str = "") -> str:
     ends = pair and pair.expires_at
     still = f"Until {ends:%Y-%m-%d %H:%M} UTC the access token works. " if ends else ""
-    return WHAT_TO_DO.format(variable=store.variable, rest=still + rest).strip()
+    return NEXT_STEPS.format(variable=store.variable, rest=still + rest).strip()
 
 
 def _summary(store: TokenStore, pair: TokenPair, *, refreshed: bool) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from airflow_provider_awork.exceptions import (
 )
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.operators.base import WINDOW_PARAMETERS, AworkWindowOperator
-from airflow_provider_awork.triggers.polling import CountRange, checked_interval, is_transient, wait_after, whole_number
+from airflow_provider_awork.triggers.waiting import CountRange, checked_interval, is_transient, wait_after, whole_number
 from airflow_provider_awork.version_compat import (
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -41,11 +41,11 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
 
     Each poke is one request of one row, in all of Airflow's modes: poke, reschedule and deferrable. For a window on
     ``createdOn`` or ``updatedOn`` each process sends two more, and two for each bound, again after an hour, to prove
-    how awork reads instants; in reschedule mode each poke is a process. Errors that may pass (no connection, 5xx, 429)
-    are waited out, at first for an interval, then twice as long from one to the next. In reschedule mode that is done
-    without giving the slot back. Errors that asking again cannot mend (bad key, bad filter) fail the task at once.
+    how awork reads instants; in reschedule mode each poke is a process. Transient errors (no connection, 5xx, 429) are
+    retried after an interval, then after twice the wait before, up to ten minutes; in reschedule mode without giving
+    the slot back. Permanent errors (wrong key, wrong filter) fail the task at once.
 
-    The key must see everybody's entries, see the connection's documentation: a key that sees its own alone finds no
+    The key must see everybody's entries, see the connection's documentation: a key that sees only its own finds no
     running timers of others.
 
     Source: https://developers.awork.com/apiv1/time-entries/get-time-entries
@@ -67,8 +67,8 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
         DAG's. (templated)
     :param project_id: only entries of this project (GUID). (templated)
     :param awork_task_id: only entries of this awork task (GUID). (templated)
-    :param tolerated_errors: so many errors in a row that may pass are waited out; one more fails the try, and with
-        ``soft_fail`` skips the task.
+    :param tolerated_errors: number of transient errors in a row that are retried; one more fails the try, or skips the
+        task with ``soft_fail``.
     :param deferrable: wait in the triggerer, without a worker slot; by default Airflow's setting
         ``[operators] default_deferrable``. ``timeout`` and ``execution_timeout`` then both count from the start of the
         try.
@@ -157,10 +157,10 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
             raise self._skipping(error) from None
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Ask once, and again after errors that may pass. In deferrable mode the trigger does so instead."""
-        from airflow_provider_awork.client.client import time_entries_path
+        """Ask awork once, and again after transient errors. In deferrable mode the trigger retries instead."""
+        from airflow_provider_awork.client.client import time_entries_path  # loads requests
 
-        wanted = CountRange.of(min_count=self.min_count, max_count=self.max_count)
+        wanted = CountRange.checked(min_count=self.min_count, max_count=self.max_count)
         checked_interval(self.poke_interval)
         self.tolerated_errors = whole_number("tolerated_errors", self.tolerated_errors)
         window = self.window(context)
@@ -191,7 +191,7 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
         return PokeReturnValue(is_done=count in wanted, xcom_value=count)
 
     def _has_another_key(self) -> bool:
-        """Whether the connection was changed since it was read; a poke may come days later."""
+        """Whether the connection has changed since it was read; a poke may come days later."""
         refused, self.hook = self.hook, AworkHook(self.awork_conn_id, single_try=True)
         return self.hook.config != refused.config
 
@@ -199,13 +199,13 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
         if not is_transient(error):
             raise error
         if errors > self.tolerated_errors:
-            # Airflow skips for such an error when it comes from a trigger; all modes shall do the same.
+            # With soft_fail Airflow skips for such an error of a trigger; all modes do the same.
             if self.soft_fail:
                 raise AirflowSkipException("Skipping due to soft_fail is set to True.") from error
             raise error
 
     def _defer(self, wanted: CountRange, window: Window | None, *, errors: int = 0) -> None:
-        from airflow_provider_awork.triggers.time_entries import AworkTimeEntriesTrigger
+        from airflow_provider_awork.triggers.time_entries import AworkTimeEntriesTrigger  # loads Airflow's triggers
 
         left = max(0.0, self._time_limit - self._elapsed)
         bounds = window.to_dict() if window else {}
@@ -232,23 +232,23 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
 
     @property
     def _elapsed(self) -> float:
-        """Seconds of ``timeout`` that are over."""
+        """Seconds of ``timeout`` that have passed."""
         return 0.0 if self._started is None else time.monotonic() - self._started
 
     @property
     def _time_limit(self) -> float:
-        """Seconds until the first of both time-outs; Airflow itself does not watch the second one while deferred."""
+        """Seconds until the earlier of both time-outs. Airflow does not watch ``execution_timeout`` while deferred."""
         running = self.execution_timeout
         return min(self.timeout, running.total_seconds()) if running else self.timeout
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> int:
         """
-        Take the trigger's event.
+        Return the count of the trigger's event.
 
         :raises AirflowSensorTimeout: ``timeout`` is over.
         :raises AirflowTaskTimeout: ``execution_timeout`` is over.
-        :raises AirflowSkipException: it is over, and that shall skip the task.
-        :raises AworkPollError: awork could not be asked, or the trigger says something that is not understood.
+        :raises AirflowSkipException: ``execution_timeout`` is over, and ``soft_fail`` or ``never_fail`` is set.
+        :raises AworkPollError: awork could not be asked, or the event is not understood.
         :raises AworkPollRefusedError: awork refuses the request.
         """
         status = event.get("status") if isinstance(event, Mapping) else None
@@ -264,11 +264,11 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
         raise AworkPollError(f"The trigger's event is not understood: {event!r}")
 
     def _skipping(self, error: AirflowTaskTimeout) -> BaseException:
-        """The error, or the one that skips the task where errors shall do that."""
+        """The error, or one that skips the task if ``soft_fail`` or ``never_fail`` is set."""
         return AirflowSkipException(f"Skipping: {error}") if self.soft_fail or self.never_fail else error
 
 
 def _narrowed(condition: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Parameters whose filter holds a further condition."""
+    """Add a condition to the filter of the parameters."""
     own = parameters.get("filterby")
     return {**parameters, "filterby": f"({own}) and {condition}" if own else condition}

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
 from airflow_provider_awork.exceptions import AworkConfigError, AworkError, AworkRateLimitError
 from airflow_provider_awork.hooks.awork import AworkHook
-from airflow_provider_awork.triggers.memory import WatermarkMemory
 from airflow_provider_awork.triggers.poller import Poller
-from airflow_provider_awork.triggers.polling import CountRange, checked_interval, is_transient, wait_after
-from airflow_provider_awork.triggers.watermark import Snapshot, Watermark, floor, instant_text, newest_of
-
-if TYPE_CHECKING:
-    from airflow_provider_awork.client.lists.changes import EntryChange
+from airflow_provider_awork.triggers.position import (
+    Snapshot,
+    WatcherPosition,
+    instant_text,
+    lookback_start,
+    newest_of,
+)
+from airflow_provider_awork.triggers.position_store import PositionStore
+from airflow_provider_awork.triggers.waiting import CountRange, checked_interval, is_transient, wait_after
+from airflow_provider_awork.triggers.watched import WatchedEntries, digest
 
 # Triggers that start together, as after a restart of the triggerer, drift apart by up to this part of their interval.
 DRIFT = 0.1
-# Seconds. The triggerer hands events over about once a second.
+# Seconds after which the triggerer has surely stored an event; it hands events over about once a second.
 SURELY_KEPT = 15.0
-# Seconds within which a scheduler starts the run of an event; shorter intervals are kept.
+# Seconds within which a scheduler starts the run of an event. Shorter poll intervals space events by themselves.
 EVENT_SPACING = 10.0
 
 
@@ -37,11 +39,11 @@ class AworkTimeEntriesTrigger(BaseTrigger):
     """
     Wait until the number of matching time entries is within bounds: the deferred half of ``AworkTimeEntriesSensor``.
 
-    It waits before each request, the first one included, so that a triggerer which is started again and again asks
-    awork no more often than once in an interval. The payload of its event is one of
+    It waits before each request, the first one included, so a triggerer that restarts again and again asks awork at
+    most once per interval. The payload of its event is one of
 
     * ``{"status": "success", "count": 12}``
-    * ``{"status": "timeout"}``: the deadline came first
+    * ``{"status": "timeout"}``: the deadline has passed
     * ``{"status": "error", "permanent": False, "message": "..."}``
 
     Source: https://developers.awork.com/apiv1/time-entries/get-time-entries
@@ -56,9 +58,9 @@ class AworkTimeEntriesTrigger(BaseTrigger):
     :param min_count: smallest number that ends the wait.
     :param max_count: largest number that ends the wait; None for no upper bound.
     :param poke_interval: seconds between two requests, more than 0.
-    :param tolerated_errors: so many transient errors in a row are waited out; None: any number.
-    :param errors: how many there were before the trigger started.
-    :param deadline: aware; when to give up. None: never.
+    :param tolerated_errors: number of transient errors in a row that are retried; None for any number.
+    :param errors: number of errors in a row before the trigger started.
+    :param deadline: aware; when to give up. None for never.
     :param awork_conn_id: Airflow connection of type ``awork``.
     """
 
@@ -123,7 +125,7 @@ class AworkTimeEntriesTrigger(BaseTrigger):
         yield TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's
 
     async def _wait(self, poller: Poller) -> dict[str, Any]:
-        wanted = CountRange.of(min_count=self.min_count, max_count=self.max_count)
+        wanted = CountRange.checked(min_count=self.min_count, max_count=self.max_count)
         checked_interval(self.poke_interval)
         errors = self.errors
         count: int | None = None
@@ -167,24 +169,23 @@ class AworkTimeEntriesTrigger(BaseTrigger):
 
 class AworkTimeEntriesEventTrigger(BaseEventTrigger):
     """
-    Tell an asset when time entries were created or updated; for ``AssetWatcher``.
+    Report created and updated time entries to an asset; for ``AssetWatcher``.
 
-    It runs for ever. Each poll is one request, and one more for each 1000 changes above the first 1000. At the start,
-    and once an hour, it proves that awork reads datetime literals in the assumed zone. Errors are logged and waited
-    out, with pauses that grow to ten minutes; they never end it. Those that waiting does not mend, such as a wrong key
-    or ``literal_timezone``, are logged as errors at each poll; all changes since the start are told once the connection
-    is mended. If awork does not answer at the start, that is when it was by the triggerer's clock, less ``lookback``:
-    changes of those seconds are told, too.
+    It never ends. Each poll is one request, and one more for each 1000 changes above the first 1000. At the start, and
+    once an hour, it checks that awork reads datetime literals in the assumed zone. Errors are logged and retried, with
+    pauses that grow to ten minutes. Permanent errors, such as a wrong key or ``literal_timezone``, are logged as errors
+    at each poll; after the connection is corrected, all changes since the start are reported. If awork does not answer
+    at the start, the start is the triggerer's time less ``lookback``, so changes of those seconds are reported as well.
 
-    An event is a small dict: ``event_id``, ``since`` and ``watermark`` (``updatedOn`` of the newest change told before
-    and now), ``changed`` and ``created`` (numbers of entries), ``filterby``, ``project_id``, ``awork_task_id``. DAGs
-    find it in the ``extra`` of the asset event, as ``payload``. Deleted entries, and those that do not match
-    ``filterby`` any more, leave no trace in awork.
+    An event is a small dict: ``event_id``, ``since`` and ``watermark`` (``updatedOn`` of the newest change reported
+    before and now), ``changed`` and ``created`` (numbers of entries), ``filterby``, ``project_id``, ``awork_task_id``.
+    DAGs find it in the ``extra`` of the asset event, as ``payload``. Deleted entries, and entries that no longer match
+    ``filterby``, leave no trace in awork.
 
-    Where it has got to is kept in Airflow's asset store (3.3+), so a restart of the triggerer misses nothing; an event
-    that was told right before may come a second time, with the same ``event_id``. On Airflow 3.1 and 3.2 it is kept in
-    memory: what changes between the last poll before a restart and the first one after it is told only if
-    ``initial_watermark`` is given; then each restart tells of everything since then.
+    The position is kept in Airflow's asset store (3.3+), so a restart of the triggerer misses nothing; an event that
+    was reported right before may come a second time, with the same ``event_id``. On Airflow 3.1 and 3.2 it is kept in
+    memory: changes between the last poll before a restart and the first one after it are reported only if
+    ``initial_watermark`` is given; then each restart reports everything since then.
 
     Watchers with the same connection, entries, interval and lookback share one poll (3.3+).
 
@@ -196,8 +197,8 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
     :param awork_task_id: only entries of this awork task (GUID).
     :param poke_interval: seconds between two polls, more than 0.
     :param lookback: seconds before the watermark that are read again, for changes that become visible late.
-    :param initial_watermark: ISO text of an instant with time zone; all that was changed after it is told at the first
-        start. None: what is changed from the first start on.
+    :param initial_watermark: ISO text of an instant with time zone; the first start reports all changes after it. None
+        reports the changes from the first start on.
     :param awork_conn_id: Airflow connection of type ``awork``.
 
     .. code-block:: python
@@ -230,7 +231,7 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """
-        Airflow calls this when it reads the DAG.
+        Check the parameters and serialize them. Airflow calls this when it reads the DAG.
 
         :raises AworkConfigError: a parameter cannot work.
         """
@@ -241,7 +242,7 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
-                **self._what(),
+                **self._watched.to_dict(),
                 "poke_interval": self.poke_interval,
                 "lookback": self.lookback,
                 "initial_watermark": self.initial_watermark,
@@ -250,15 +251,14 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
         )
 
     def shared_stream_key(self) -> Hashable | None:
-        """What watchers must have in common to share a poll (Airflow 3.3+)."""
-        what = tuple(self._what().values())
-        return ("awork-time-entries", self.awork_conn_id, what, self.poke_interval, self.lookback)
+        """Identify the poll that watchers share (Airflow 3.3+)."""
+        return ("awork-time-entries", self.awork_conn_id, self._watched, self.poke_interval, self.lookback)
 
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[Snapshot, None]:
-        """Poll for ever: what was changed since the newest change that the poll before knew, and the lookback."""
+        """Poll without end: each poll reads from the newest change before it, less the lookback."""
         watcher = cls(**kwargs)
-        # By a clock that may differ from awork's, so only for want of an answer.
+        # The triggerer's clock may differ from awork's, so this is only used if awork does not answer.
         start = instant_text(datetime.now(UTC) - watcher._lookback)
         newest: str | None = None
         errors = 0
@@ -267,18 +267,18 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
                 snapshot = None
                 try:
                     if newest is None:
-                        newest = await poller.ask(watcher._read_newest)
+                        newest = await poller.ask(watcher._watched.read_newest)
                         if errors:  # there may have been changes since the start
                             newest = min(newest, start)
-                        await poller.ask(_check)
+                        await poller.ask(_check_assumptions)
                     else:
                         snapshot, newest = await poller.ask(partial(watcher._read_snapshot, newest))
                     errors = 0
                 except Exception as error:  # noqa: BLE001 - nothing ends a watcher
                     errors += 1
-                    watcher._say(errors, error)
-                    # Whoever mends the connection need not restart the triggerer. A pause that awork asked for
-                    # belongs to the session, so that one is kept.
+                    watcher._log_error(errors, error)
+                    # Read the connection again: it may be corrected without a restart of the triggerer. A pause that
+                    # awork asked for belongs to the session, so that one is kept.
                     if not isinstance(error, AworkRateLimitError):
                         poller.forget_connection()
                 if snapshot:
@@ -287,40 +287,36 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
         """
-        Tell of what is new to this watcher.
+        Report the changes that are fresh for this watcher.
 
-        An event is saved with the watermark before it is told, and again without it once Airflow has surely kept it.
+        The position is saved with an event before the event is sent, and without it once Airflow has surely kept it.
         """
-        watched = {**self._what(), "awork_conn_id": self.awork_conn_id}
-        memory = WatermarkMemory(self, f"awork_time_entries_{_digest(watched)}")
-        start = watermark = None
-        told: dict[str, float] = {}
+        store = PositionStore(self, self._state_key)
+        start = position = None
+        sent: dict[str, float] = {}
         errors = 0
         async with Poller(self.awork_conn_id) as poller:
             async for snapshot in shared_stream:
-                start = start or Watermark(at=self._initial_watermark() or snapshot.newest)
+                start = start or WatcherPosition(at=self._initial_watermark() or snapshot.newest)
                 try:
-                    watermark = watermark or await memory.load()
-                    advanced = await self._advanced(watermark or start, snapshot, poller, kept=_kept(told))
-                    if advanced is not watermark:
-                        await memory.save(advanced)
-                        watermark = advanced
+                    position = position or await store.load()
+                    advanced = await self._advanced(position or start, snapshot, poller, kept=_kept(sent))
+                    if advanced is not position:
+                        await store.save(advanced)
+                        position = advanced
                 except Exception as error:  # noqa: BLE001 - nothing ends a watcher
                     errors += 1
-                    self._say(errors, error)
+                    self._log_error(errors, error)
                     await asyncio.sleep(wait_after(errors, interval=self.poke_interval))
                     continue
                 errors = 0
-                events = {event["event_id"]: event for event in watermark.events}
-                told = {event_id: at for event_id, at in told.items() if event_id in events}
-                # One at a time: Airflow starts a run with the asset's events up to the one that asked for it, and those
-                # that come before it has started wait for the next event.
-                event = next((event for event_id, event in events.items() if event_id not in told), None)
-                spacing = min(self.poke_interval, EVENT_SPACING)
-                if event and time.monotonic() - max(told.values(), default=-spacing) >= spacing:
+                events = {event["event_id"]: event for event in position.events}
+                sent = {event_id: at for event_id, at in sent.items() if event_id in events}
+                event = next((event for event_id, event in events.items() if event_id not in sent), None)
+                if event and self._may_send(sent):
                     self.log.info("%d time entries changed: %s", event["changed"], event)
                     yield TriggerEvent(event)  # type: ignore[no-untyped-call]  # Airflow's
-                    told[event["event_id"]] = time.monotonic()
+                    sent[event["event_id"]] = time.monotonic()
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Both halves, for this watcher alone, where Airflow does not share streams."""
@@ -329,24 +325,41 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
             async for event in self.filter_shared_stream(stream):
                 yield event
 
+    def _may_send(self, sent: Mapping[str, float]) -> bool:
+        """
+        Whether the run of the last event has surely started.
+
+        Airflow starts a run with the asset's events up to the one that asked for it. Events before that start would
+        wait for the next one.
+        """
+        spacing = min(self.poke_interval, EVENT_SPACING)
+        return time.monotonic() - max(sent.values(), default=-spacing) >= spacing
+
     async def _advanced(
-        self, watermark: Watermark, snapshot: Snapshot, poller: Poller, *, kept: Collection[str]
-    ) -> Watermark:
-        """The watermark after a poll; what the poll did not read for this watcher is read by a request of its own."""
-        since = watermark.floor(self._lookback)
+        self, position: WatcherPosition, snapshot: Snapshot, poller: Poller, *, kept: Collection[str]
+    ) -> WatcherPosition:
+        """Return the position after a poll; changes before the poll's are read by a request of this watcher."""
+        since = position.lookback_start(self._lookback)
         changes = snapshot.changes
         if since < snapshot.since:
             self.log.info("Catching up from %s", since or "the first entry")
-            changes = await poller.ask(partial(self._read_changes, since))
-        watermark = watermark.without_events(kept)
-        return await asyncio.to_thread(watermark.advanced, changes, lookback=self._lookback, what=self._what())
+            changes = await poller.ask(partial(self._watched.read_changes, since))
+        position = position.without_events(kept)
+        return await asyncio.to_thread(
+            position.advanced, changes, lookback=self._lookback, watched=self._watched.to_dict()
+        )
 
-    def _what(self) -> dict[str, str | None]:
-        return {
-            "filterby": None if self.filterby is None else str(self.filterby),
-            "project_id": self.project_id,
-            "awork_task_id": self.awork_task_id,
-        }
+    @property
+    def _watched(self) -> WatchedEntries:
+        return WatchedEntries(
+            filterby=None if self.filterby is None else str(self.filterby),
+            project_id=self.project_id,
+            awork_task_id=self.awork_task_id,
+        )
+
+    @property
+    def _state_key(self) -> str:
+        return f"awork_time_entries_{digest({**self._watched.to_dict(), 'awork_conn_id': self.awork_conn_id})}"
 
     @property
     def _lookback(self) -> timedelta:
@@ -367,50 +380,27 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
             )
         return instant_text(instant)
 
-    def _read_newest(self, hook: AworkHook) -> str:
-        from airflow_provider_awork.client.lists.changes import read_newest_change
-
-        changes = read_newest_change(hook.client, self._path(), filterby=self.filterby)
-        return newest_of(changes) or (instant_text(datetime.now(UTC)) if changes else "")
-
     def _read_snapshot(self, newest: str, hook: AworkHook) -> tuple[Snapshot, str]:
-        """What was changed, and the newest change that is known now."""
-        since = floor(newest, self._lookback)
-        changes = self._read_changes(since, hook)
+        """Read the changes, and the instant of the newest change that is known now."""
+        since = lookback_start(newest, self._lookback)
+        changes = self._watched.read_changes(since, hook)
         return Snapshot(since=since, changes=changes, newest=newest), max(newest, newest_of(changes))
 
-    def _read_changes(self, since: str, hook: AworkHook) -> list[EntryChange]:
-        from airflow_provider_awork.client.lists.changes import read_changes
-
-        _ = hook.identity
-        return read_changes(hook.client, self._path(), filterby=self.filterby, since=since)
-
-    def _path(self) -> str:
-        from airflow_provider_awork.client.client import time_entries_path
-
-        return time_entries_path(
-            project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id"
-        )
-
-    def _say(self, errors: int, error: Exception) -> None:
+    def _log_error(self, errors: int, error: Exception) -> None:
         if is_transient(error):
             self.log.warning("Error %d in a row, asking again: %s", errors, error)
         elif isinstance(error, AworkError):
-            self.log.error("No changes are told until this is mended (error %d in a row): %s", errors, error)
+            self.log.error("No changes are reported until this is corrected (error %d in a row): %s", errors, error)
         else:
             self.log.error("Error %d in a row, asking again", errors, exc_info=error)
 
 
-def _check(hook: AworkHook) -> None:
-    """Say at the start what would else show late, or not at all: other people's entries are hidden, a wrong zone."""
-    _ = hook.identity
+def _check_assumptions(hook: AworkHook) -> None:
+    """Report at the start what would otherwise show late or not at all: hidden entries, a wrong zone."""
+    _ = hook.identity  # warns, once per hook, if other people's entries are hidden
     hook.client.check_literals(field="updatedOn")
 
 
-def _kept(told: Mapping[str, float]) -> set[str]:
-    """Ids of events that were told long enough ago for the triggerer to have handed them over."""
-    return {event_id for event_id, at in told.items() if time.monotonic() - at > SURELY_KEPT}
-
-
-def _digest(what: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
+def _kept(sent: Mapping[str, float]) -> set[str]:
+    """Ids of events that were sent long enough ago for Airflow to have stored them."""
+    return {event_id for event_id, at in sent.items() if time.monotonic() - at > SURELY_KEPT}

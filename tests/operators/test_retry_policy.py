@@ -75,7 +75,7 @@ def test_other_errors_are_left_to_airflow(error: Exception) -> None:
     assert AworkRetryPolicy().evaluate(error, 1, 3).action.value == "default"
 
 
-def test_what_cannot_be_mended_fails() -> None:
+def test_a_permanent_error_fails() -> None:
     assert AworkRetryPolicy().evaluate(AworkConfigError("?"), 1, 3).action.value == "fail"
 
 
@@ -90,7 +90,7 @@ def test_a_used_up_rate_limit_waits_as_long_as_awork_says(awork: Sandbox) -> Non
     result = run("retry_429")
     task = result.task("entries")
     assert (task.state, task.try_number) == ("success", 2)
-    assert "awork's rate limit is used up; requests are welcome again in 0:00:01" in result.logs
+    assert "awork's rate limit is used up; it accepts requests again in 0:00:01" in result.logs
 
 
 def test_mapped_tasks_have_the_policy_too(awork: Sandbox) -> None:

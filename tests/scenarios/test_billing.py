@@ -148,7 +148,7 @@ def test_a_worker_that_is_told_to_stop_leaves_what_it_did(tmp_path: Path) -> Non
         stopped.go()
         assert stopped.wait() == 1
         awork.faults.clear()
-        assert "Stopped before the end; up to here setIsBilled" in stopped.log()
+        assert "Stopped before the end; so far setIsBilled" in stopped.log()
         assert not list(tmp_path.glob("awork-spool-*"))
         done = len(log.ids)
         assert 200 <= done < 600

@@ -23,8 +23,8 @@ from airflow_provider_awork.sandbox import Sandbox
 from airflow_provider_awork.sandbox.faults import Answer, RuleRequest
 from airflow_provider_awork.sandbox.store import Store
 from airflow_provider_awork.triggers import time_entries
+from airflow_provider_awork.triggers.position import WatcherPosition, newest_of
 from airflow_provider_awork.triggers.time_entries import AworkTimeEntriesEventTrigger
-from airflow_provider_awork.triggers.watermark import Watermark, newest_of
 from airflow_provider_awork.version_compat import asset_state_stores
 from tests.helpers.airflow_harness import connection_in_environment, prepare_airflow, run_dag
 from tests.triggers.running import cancelled, nothing_is_held, payloads, restored, supervisor
@@ -242,7 +242,7 @@ def test_what_grows_with_the_changes_is_not_done_on_the_event_loop(awork: Sandbo
         events_after(awork, lambda: awork.store.edit(awork.store.ids()[0], note="x"))
     finally:
         sys.setprofile(None)
-    growing = (read_changes, newest_of, Watermark.advanced, Watermark.to_json, Watermark.from_json)
+    growing = (read_changes, newest_of, WatcherPosition.advanced, WatcherPosition.to_json, WatcherPosition.from_json)
     assert AworkTimeEntriesEventTrigger.filter_shared_stream.__qualname__ in called
     assert not called & {function.__qualname__ for function in growing}
 

@@ -1,4 +1,4 @@
-"""Asking awork at intervals: which count ends a wait, and how long to wait after an error."""
+"""Rules of a wait: which counts end it, and how long to pause after an error."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 from airflow_provider_awork.exceptions import AworkConfigError, AworkError
 from airflow_provider_awork.version_compat import AirflowFailException
 
-LONGEST_BACKOFF = 600.0
+LONGEST_BACKOFF_SECONDS = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class CountRange:
     """
-    Counts that end a wait; make it by ``CountRange.of``, which checks the bounds.
+    Counts that end a wait; made by :meth:`checked`.
 
     :param least: smallest one.
     :param most: largest one; None for no upper bound.
@@ -24,20 +24,20 @@ class CountRange:
     most: int | None
 
     @classmethod
-    def of(cls, *, min_count: Any, max_count: Any) -> CountRange:
+    def checked(cls, *, min_count: Any, max_count: Any) -> CountRange:
         """
         Check the bounds that a DAG author writes or a template renders.
 
-        :raises AworkConfigError: one is no whole number from 0 on, or they exclude each other.
+        :raises AworkConfigError: one is not a whole number from 0 on, or they exclude each other.
 
-        >>> 0 in CountRange.of(min_count="0", max_count=0), 1 in CountRange.of(min_count=0, max_count=0)
+        >>> 0 in CountRange.checked(min_count="0", max_count=0), 1 in CountRange.checked(min_count=0, max_count=0)
         (True, False)
         """
         least = whole_number("min_count", min_count)
         most = None if max_count is None or max_count == "" else whole_number("max_count", max_count)
         if most is not None and most < least:
             raise AworkConfigError(
-                f"max_count: {most} is below min_count={least}, so no count could ever do; "
+                f"max_count: {most} is below min_count={least}, so no count ends the wait; "
                 "to wait until nothing is left, pass min_count=0, max_count=0"
             )
         return cls(least=least, most=most)
@@ -69,26 +69,26 @@ def checked_interval(seconds: float) -> float:
     """
     Check a pause between two requests.
 
-    :raises AworkConfigError: it is none.
+    :raises AworkConfigError: it is not positive.
     """
     if seconds > 0:
         return seconds
-    raise AworkConfigError(f"poke_interval: {seconds!r} would ask awork without a pause; pass seconds, such as 60")
+    raise AworkConfigError(f"poke_interval: {seconds!r} is no pause between two requests; pass seconds, such as 60")
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether asking again may help."""
+    """Whether another request may succeed."""
     return isinstance(error, AworkError) and not isinstance(error, AirflowFailException)
 
 
 def wait_after(errors: int, *, interval: float) -> float:
     """
-    Seconds to wait after so many errors in a row: the interval, doubled from the second on, up to ten minutes.
+    Seconds to wait after a number of errors in a row: the interval, doubled from the second on, up to ten minutes.
 
     >>> [wait_after(errors, interval=60) for errors in range(7)]
     [60, 60, 120.0, 240.0, 480.0, 600.0, 600.0]
     >>> wait_after(3, interval=3600)
     3600
     """
-    backoff = min(interval * 2.0 ** min(errors - 1, 30), LONGEST_BACKOFF) if errors > 1 else interval
+    backoff = min(interval * 2.0 ** min(errors - 1, 30), LONGEST_BACKOFF_SECONDS) if errors > 1 else interval
     return max(interval, backoff)

@@ -1,9 +1,9 @@
 """
-How far a watcher has got, and what is new: no change is lost, none is told twice.
+How far a watcher has got, and which changes are fresh: none is lost, none is reported twice.
 
 A change may become visible after one with a later ``updatedOn``, since awork stamps it before it is committed; ties on
-one instant may come one by one. So each poll reads again from a while before the watermark, and what is accounted for
-there is remembered.
+one instant may become visible one by one. So each poll reads again from a lookback before the newest change, and the
+position remembers the changes there that are accounted for.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from airflow_provider_awork.client.lists.changes import EntryChange
 
-# What Airflow stores for an asset should stay below 64 KB. Only after more changes than these within the lookback, a
-# restart tells some of them again.
+# What Airflow stores for an asset should stay below 64 KB. If there are more changes than these within the lookback, a
+# restart reports some of them again.
 STORED_MARKS = 5000
 MARK_BYTES = 8
 # A stamp further ahead than clocks differ would hide all that comes after it.
@@ -32,10 +32,10 @@ Event = dict[str, Any]
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
     """
-    What one poll read.
+    The changes that one poll read.
 
     :param since: it read all changes from this instant on, in whole seconds; empty: all.
-    :param changes: these.
+    :param changes: the changes.
     :param newest: instant of the newest change that was known before; empty if there was none.
     """
 
@@ -45,32 +45,32 @@ class Snapshot:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watermark:
+class WatcherPosition:
     """
-    Instants are UTC, as text whose order is that of time.
+    How far a watcher has got. Instants are UTC, as text that sorts in order of time.
 
-    :param at: the newest change that is accounted for; empty if there is none yet.
+    :param at: instant of the newest change that is accounted for; empty if there is none yet.
     :param seen: marks of the changes that are accounted for, from the lookback on, with their instants. None at the
         start: all up to ``at`` are.
-    :param events: what was told, as long as it is not certain that Airflow has kept it.
+    :param events: what was reported, until it is certain that Airflow has kept it.
     """
 
     at: str
     seen: Mapping[str, str] | None = None
     events: tuple[Event, ...] = ()
 
-    def floor(self, lookback: timedelta) -> str:
+    def lookback_start(self, lookback: timedelta) -> str:
         """The instant to read from."""
-        return floor(self.at, lookback)
+        return lookback_start(self.at, lookback)
 
-    def advanced(self, changes: Iterable[EntryChange], *, lookback: timedelta, what: Mapping[str, Any]) -> Self:
+    def advanced(self, changes: Iterable[EntryChange], *, lookback: timedelta, watched: Mapping[str, Any]) -> Self:
         """
-        The watermark after a poll, with one more event if there is something new.
+        Return the position after a poll, with one more event if there are fresh changes.
 
-        :param changes: at least all from :meth:`floor` on.
-        :param what: what is watched, for the event.
+        :param changes: at least all from :meth:`lookback_start` on.
+        :param watched: which entries are watched, for the event.
         """
-        known_from = self.floor(lookback)
+        known_from = self.lookback_start(lookback)
         changes = [change for change in changes if change.updated_on >= known_from]
         seen = self.seen
         if seen is None:
@@ -83,34 +83,34 @@ class Watermark:
         return replace(
             self,
             at=at,
-            seen={mark: updated_on for mark, updated_on in seen.items() if updated_on >= floor(at, lookback)},
-            events=(*self.events, _event(self.at, at, fresh, what)),
+            seen={mark: updated_on for mark, updated_on in seen.items() if updated_on >= lookback_start(at, lookback)},
+            events=(*self.events, _event(self.at, at, fresh, watched)),
         )
 
     def without_events(self, event_ids: Collection[str]) -> Self:
-        """The watermark without events that Airflow has kept."""
+        """Return the position without events that Airflow has kept."""
         kept = tuple(event for event in self.events if event["event_id"] not in event_ids)
         return self if len(kept) == len(self.events) else replace(self, events=kept)
 
     def to_json(self) -> dict[str, Any]:
-        """The watermark in JSON types, of bounded size."""
+        """Return the position in JSON types, of bounded size."""
         newest = sorted((self.seen or {}).items(), key=lambda item: item[1], reverse=True)[:STORED_MARKS]
         marks = b"".join(bytes.fromhex(mark) for mark, _ in newest)
         return {"watermark": self.at, "seen": b64encode(marks).decode(), "events": list(self.events)}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """What :meth:`to_json` wrote. It left the marks' instants out, so that they are remembered a little longer."""
+        """Read what :meth:`to_json` wrote, which is without the instants of marks: they are kept a little longer."""
         at, marks = stored["watermark"], b64decode(stored["seen"])
         parts = (marks[start : start + MARK_BYTES] for start in range(0, len(marks), MARK_BYTES))
         return cls(at=at, seen={part.hex(): at for part in parts}, events=tuple(stored["events"]))
 
 
-def floor(at: str, lookback: timedelta) -> str:
+def lookback_start(at: str, lookback: timedelta) -> str:
     """
-    An instant less the lookback, in whole seconds: awork's filters cannot express fractions.
+    Return an instant less the lookback, in whole seconds: awork's filters cannot express fractions.
 
-    >>> floor("2026-11-01T08:00:00.2500000", timedelta(seconds=90))
+    >>> lookback_start("2026-11-01T08:00:00.2500000", timedelta(seconds=90))
     '2026-11-01T07:58:30'
     """
     return (datetime.fromisoformat(at[:19]) - lookback).isoformat()[:19] if at else ""
@@ -127,13 +127,13 @@ def newest_of(changes: Iterable[EntryChange]) -> str:
     return max((change.updated_on for change in changes if change.updated_on <= latest), default="")
 
 
-def _event(since: str, at: str, fresh: Collection[EntryChange], what: Mapping[str, Any]) -> Event:
-    told = {**what, "since": since and f"{since}Z", "watermark": at and f"{at}Z"}
-    # The marks tell two late changes apart, which do not move the watermark.
-    identity = json.dumps([told, sorted(change.mark for change in fresh)], sort_keys=True)
+def _event(since: str, at: str, fresh: Collection[EntryChange], watched: Mapping[str, Any]) -> Event:
+    facts = {**watched, "since": since and f"{since}Z", "watermark": at and f"{at}Z"}
+    # The marks distinguish late changes, which do not move the position.
+    identity = json.dumps([facts, sorted(change.mark for change in fresh)], sort_keys=True)
     return {
         "event_id": hashlib.sha256(identity.encode()).hexdigest()[:32],
         "changed": len(fresh),
         "created": sum(change.created_on > since for change in fresh),
-        **told,
+        **facts,
     }

@@ -1,4 +1,4 @@
-"""The watermark alone: random changes between polls, ties and late commits included."""
+"""The position of a watcher: random changes between polls, ties and late commits included."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_awork.client.lists.changes import EntryChange
-from airflow_provider_awork.triggers.watermark import STORED_MARKS, Watermark, instant_text
+from airflow_provider_awork.triggers.position import STORED_MARKS, WatcherPosition, instant_text
 
 LOOKBACK = timedelta(seconds=30)
-WHAT = {"filterby": "isBilled eq false"}
+WATCHED = {"filterby": "isBilled eq false"}
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
 
 
@@ -55,8 +55,8 @@ def test_each_change_is_told_once(before: list[tuple], after: list[tuple]) -> No
         if step == "change":
             workspace.change(entry, late=late)
     newest = max((change.updated_on for change in workspace.rows.values()), default="")
-    watermark = Watermark(at=newest).advanced(workspace.read(""), lookback=LOOKBACK, what=WHAT)
-    assert watermark.events == ()
+    position = WatcherPosition(at=newest).advanced(workspace.read(""), lookback=LOOKBACK, watched=WATCHED)
+    assert position.events == ()
     workspace.told = {change.mark for change in workspace.rows.values()}
     for step, value, late in [*after, ("poll", None, None), ("poll", None, None)]:
         if step == "change":
@@ -64,18 +64,18 @@ def test_each_change_is_told_once(before: list[tuple], after: list[tuple]) -> No
         elif step == "time":
             workspace.clock += timedelta(seconds=value)
         elif step == "restart":
-            watermark = Watermark.from_json(json.loads(json.dumps(watermark.to_json())))
+            position = WatcherPosition.from_json(json.loads(json.dumps(position.to_json())))
         else:
-            watermark = poll(watermark, workspace)
+            position = poll(position, workspace)
     assert not workspace.untold()
 
 
-def poll(watermark: Watermark, workspace: Workspace) -> Watermark:
+def poll(position: WatcherPosition, workspace: Workspace) -> WatcherPosition:
     expected = workspace.untold()
-    advanced = watermark.advanced(workspace.read(watermark.floor(LOOKBACK)), lookback=LOOKBACK, what=WHAT)
-    told = advanced.events[len(watermark.events) :]
+    advanced = position.advanced(workspace.read(position.lookback_start(LOOKBACK)), lookback=LOOKBACK, watched=WATCHED)
+    told = advanced.events[len(position.events) :]
     assert [event["changed"] for event in told] == ([len(expected)] if expected else [])
-    assert advanced.at >= watermark.at
+    assert advanced.at >= position.at
     workspace.told |= expected
     ids = [event["event_id"] for event in advanced.events]
     assert len(set(ids)) == len(ids)
@@ -89,10 +89,10 @@ def change(number: int, instant: datetime) -> EntryChange:
 def test_an_event_says_what_is_new() -> None:
     created = change(1, START)
     updated = change(2, START + timedelta(seconds=5))
-    watermark = Watermark(at="").advanced([], lookback=LOOKBACK, what=WHAT)
-    watermark = watermark.advanced([created], lookback=LOOKBACK, what=WHAT)
-    watermark = watermark.advanced([created, updated], lookback=LOOKBACK, what=WHAT)
-    first, second = watermark.events
+    position = WatcherPosition(at="").advanced([], lookback=LOOKBACK, watched=WATCHED)
+    position = position.advanced([created], lookback=LOOKBACK, watched=WATCHED)
+    position = position.advanced([created, updated], lookback=LOOKBACK, watched=WATCHED)
+    first, second = position.events
     assert first | {"event_id": ""} == {
         "event_id": "",
         "changed": 1,
@@ -105,27 +105,27 @@ def test_an_event_says_what_is_new() -> None:
 
 
 def test_the_same_changes_give_the_same_event_id() -> None:
-    base = Watermark(at=instant_text(START)).advanced([], lookback=LOOKBACK, what=WHAT)
+    base = WatcherPosition(at=instant_text(START)).advanced([], lookback=LOOKBACK, watched=WATCHED)
     rows = [change(1, START), change(2, START + timedelta(seconds=1))]
-    events = [base.advanced(order, lookback=LOOKBACK, what=WHAT).events[0] for order in (rows, rows[::-1])]
+    events = [base.advanced(order, lookback=LOOKBACK, watched=WATCHED).events[0] for order in (rows, rows[::-1])]
     assert events[0] == events[1]
-    other = base.advanced(rows, lookback=LOOKBACK, what={"filterby": None}).events[0]
+    other = base.advanced(rows, lookback=LOOKBACK, watched={"filterby": None}).events[0]
     assert other["event_id"] != events[0]["event_id"]
 
 
 def test_a_stamp_far_ahead_does_not_hide_what_comes_later() -> None:
     ahead, later = change(1, datetime(2099, 1, 1, tzinfo=UTC)), change(2, START + timedelta(seconds=1))
-    watermark = Watermark(at=instant_text(START), seen={}).advanced([ahead], lookback=LOOKBACK, what=WHAT)
-    assert watermark.at == instant_text(START)
-    watermark = watermark.advanced([ahead, later], lookback=LOOKBACK, what=WHAT)
-    assert [event["changed"] for event in watermark.events] == [1, 1]
+    position = WatcherPosition(at=instant_text(START), seen={}).advanced([ahead], lookback=LOOKBACK, watched=WATCHED)
+    assert position.at == instant_text(START)
+    position = position.advanced([ahead, later], lookback=LOOKBACK, watched=WATCHED)
+    assert [event["changed"] for event in position.events] == [1, 1]
 
 
 def test_what_airflow_stores_is_bounded() -> None:
     """After a restart, changes that were forgotten are told again rather than lost."""
     rows = [change(number, START + timedelta(seconds=1)) for number in range(STORED_MARKS + 500)]
-    watermark = Watermark(at=instant_text(START), seen={}).advanced(rows, lookback=LOOKBACK, what=WHAT)
-    stored = json.dumps(watermark.to_json())
+    position = WatcherPosition(at=instant_text(START), seen={}).advanced(rows, lookback=LOOKBACK, watched=WATCHED)
+    stored = json.dumps(position.to_json())
     assert len(stored) < 65535
-    again = Watermark.from_json(json.loads(stored)).advanced(rows, lookback=LOOKBACK, what=WHAT)
+    again = WatcherPosition.from_json(json.loads(stored)).advanced(rows, lookback=LOOKBACK, watched=WATCHED)
     assert [event["changed"] for event in again.events] == [len(rows), 500]
