@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import msgspec
 
 from airflow_provider_awork.client.http import surrogates
-from airflow_provider_awork.columns.time_entry import (
+from airflow_provider_awork.columns.model import (
     BOOLEAN,
     DERIVED,
     INTEGER,

@@ -12,15 +12,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from airflow_provider_awork.columns.time_entry import (
-    DERIVED,
-    Column,
-    ColumnType,
-    ObjectsInRows,
-    RowModel,
-    Values,
-    instant,
-)
+from airflow_provider_awork.columns.model import DERIVED, Column, ColumnType, ObjectsInRows, RowModel, Values
+from airflow_provider_awork.columns.times import parse_instant
 
 IS_API_USER = Column(
     "is_api_user",
@@ -76,7 +69,7 @@ class ListModel:
         def derive(values: Values, _: Mapping[str, ObjectsInRows]) -> Values:
             ids = values["id"]
             derived: Values = {
-                at.name: list(map(instant, values[on.name])) for at, on in zip(timestamps, instants, strict=True)
+                at.name: list(map(parse_instant, values[on.name])) for at, on in zip(timestamps, instants, strict=True)
             }
             if self.marks_api_users:
                 derived[IS_API_USER.name] = [None if api_user_ids is None else row in api_user_ids for row in ids]

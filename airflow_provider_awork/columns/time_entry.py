@@ -1,168 +1,34 @@
 """
-Rows as data: the columns of a list's rows, the time entry's first of all. ``decoding`` turns raw rows into values.
+The columns of a time entry.
 
-The columns of a ``RowModel`` are the one list that everything here is made of: the types that rows are decoded with,
-the Arrow schema, the CSV header and ``docs/columns.md``. ``TIME_ENTRY`` has one column for each leaf of awork's model
-``TimeTracking`` (https://developers.awork.com/apiv1/time-entries/get-time-entries), then the derived ones. awork
-leaves out what is null, so absent and null are the same here. Times stay as awork's text, which has up to seven
-fraction digits; the derived timestamps have six, the seventh is cut off.
-
-Nothing is dropped: keys that the model does not know, and values that do not fit their column's type, go to the column
-``extra`` under their own path, such as ``{"task":{"lists":[1]}}``.
+There is one column for each leaf of awork's model ``TimeTracking``
+(https://developers.awork.com/apiv1/time-entries/get-time-entries), then the derived ones. Times stay as awork's text,
+which has up to seven fraction digits; the derived timestamps have six, the seventh is cut off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from enum import StrEnum
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-RawEntry = msgspec.Raw | bytes
-Values = dict[str, list[Any]]
-
-DERIVED = "derived"
-
-
-class ColumnType(StrEnum):
-    """Logical type of a column."""
-
-    TEXT = "text"
-    BOOLEAN = "boolean"
-    INTEGER = "integer (64 bits)"
-    NUMBER = "number (double)"
-    JSON = "JSON text"
-    TIMESTAMP_UTC = "timestamp (UTC)"
-    TIMESTAMP_LOCAL = "timestamp (local, no zone)"
-    DATE = "date"
-
-
-TEXT, BOOLEAN, INTEGER, NUMBER, JSON, TIMESTAMP_UTC, TIMESTAMP_LOCAL, DATE = ColumnType
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """
-    One column of a CSV or Parquet file.
-
-    :param name: name in the file.
-    :param type: logical type.
-    :param path: where the value is in awork's JSON, such as ``project.company.name``, or ``derived``.
-    :param description: meaning, from awork's OpenAPI document.
-    """
-
-    name: str
-    type: ColumnType
-    path: str
-    description: str
-
-
-class ObjectsInRows(Protocol):
-    """The objects under one key of some rows, such as their projects."""
-
-    def texts(self) -> list[str | None]:
-        """The object of each row as JSON."""
-
-    def values_of(self, name: str) -> list[Any]:
-        """The values of a column that is within the objects."""
-
-
-@dataclass(frozen=True, eq=False)
-class RowModel:
-    """
-    What the rows of one list are as data.
-
-    :param name: what one row is, such as ``time entry``.
-    :param columns: the leaves of awork's model, then the derived columns, the last of which is ``extra``.
-    :param derive: from the values of the row's own leaves, and the objects in it by their key, the values of the
-        derived columns, and those of other columns that it replaces.
-    :param distinct: text columns whose values hardly repeat: they gain nothing from a dictionary.
-    """
-
-    name: str
-    columns: tuple[Column, ...]
-    derive: Callable[[Values, Mapping[str, ObjectsInRows]], Values]
-    distinct: frozenset[str]
-
-    @cached_property
-    def arrow_schema(self) -> pa.Schema:
-        """The Arrow schema of a Parquet file; timestamps have microseconds."""
-        import pyarrow as pa
-
-        types = {
-            TEXT: pa.string(),
-            JSON: pa.string(),
-            BOOLEAN: pa.bool_(),
-            INTEGER: pa.int64(),
-            NUMBER: pa.float64(),
-            TIMESTAMP_UTC: pa.timestamp("us", tz="UTC"),
-            TIMESTAMP_LOCAL: pa.timestamp("us"),
-            DATE: pa.date32(),
-        }
-        return pa.schema([pa.field(column.name, types[column.type]) for column in self.columns])
-
-    def columns_markdown(self) -> str:
-        """The documented table of columns, for ``docs/columns.md``."""
-        lines = ["| Column | Type | awork's field | Meaning |", "|---|---|---|---|"]
-        for column in self.columns:
-            path = column.path if column.path == DERIVED else f"`{column.path}`"
-            lines.append(f"| `{column.name}` | {column.type} | {path} | {column.description} |")
-        return "\n".join(lines) + "\n"
-
-
-# --- values as texts
-
-
-def to_texts(column: Column, values: Sequence[Any]) -> list[str | None]:
-    """
-    Values of a column as texts, for CSV; null stays None.
-
-    Timestamps are ISO 8601 with microseconds, with ``Z`` if in UTC; booleans are ``true`` and ``false``.
-    """
-    if column.type in (TEXT, JSON):
-        return list(values)
-    to_text = _TO_TEXT.get(column.type, str)
-    return [None if value is None else to_text(value) for value in values]
-
-
-def _iso(value: datetime) -> str:
-    return value.isoformat(timespec="microseconds")
-
-
-_TO_TEXT: Mapping[ColumnType, Callable[[Any], str]] = {
-    BOOLEAN: {True: "true", False: "false"}.__getitem__,
-    TIMESTAMP_LOCAL: _iso,
-    TIMESTAMP_UTC: lambda value: _iso(value) + "Z",
-}
-
-
-def json_text(raw: RawEntry) -> str | None:
-    """JSON as text on one line; None for null."""
-    text = str(raw, "utf-8")
-    if "\n" in text or "\r" in text:
-        text = str(on_one_line(text.encode()), "utf-8")
-    return None if text == "null" else text
-
-
-def on_one_line(json: bytes) -> bytes:
-    """JSON without line breaks between its tokens; numbers, key order and escapes stay."""
-    if b"\n" not in json and b"\r" not in json:
-        return json
-    try:
-        return msgspec.json.format(json, indent=-1)
-    except msgspec.DecodeError:  # it has half a surrogate pair; within texts, line breaks are escaped
-        return json.replace(b"\r", b"").replace(b"\n", b"")
-
-
-# --- the time entry
-
+from airflow_provider_awork.columns.model import (
+    BOOLEAN,
+    DATE,
+    DERIVED,
+    INTEGER,
+    JSON,
+    NUMBER,
+    TEXT,
+    TIMESTAMP_LOCAL,
+    TIMESTAMP_UTC,
+    Column,
+    ObjectsInRows,
+    RowModel,
+    Values,
+)
+from airflow_provider_awork.columns.times import combine_day_and_time, parse_day, parse_instant
 
 # Files of different versions are read together, so columns are only ever appended.
 _TIME_ENTRY_COLUMNS: tuple[Column, ...] = (
@@ -299,13 +165,13 @@ def _derive(values: Values, objects: Mapping[str, ObjectsInRows]) -> Values:
             None if of_task == own else of_task
             for of_task, own in zip(objects["task"].values_of("task_project"), objects["project"].texts(), strict=True)
         ],
-        "started_at": list(map(_day_and_time, values["start_date_utc"], values["start_time_utc"])),
-        "ended_at": list(map(_day_and_time, values["end_date_utc"], values["end_time_utc"])),
-        "started_at_local": list(map(_day_and_time, values["start_date_local"], values["start_time_local"])),
-        "ended_at_local": list(map(_day_and_time, values["end_date_local"], values["end_time_local"])),
-        "work_date": list(map(_day, values["start_date_local"])),
-        "created_at": list(map(instant, values["created_on"])),
-        "updated_at": list(map(instant, values["updated_on"])),
+        "started_at": list(map(combine_day_and_time, values["start_date_utc"], values["start_time_utc"])),
+        "ended_at": list(map(combine_day_and_time, values["end_date_utc"], values["end_time_utc"])),
+        "started_at_local": list(map(combine_day_and_time, values["start_date_local"], values["start_time_local"])),
+        "ended_at_local": list(map(combine_day_and_time, values["end_date_local"], values["end_time_local"])),
+        "work_date": list(map(parse_day, values["start_date_local"])),
+        "created_at": list(map(parse_instant, values["created_on"])),
+        "updated_at": list(map(parse_instant, values["updated_on"])),
         "is_running": [state == "running" for state in states],
         "is_paused": [state == "paused" for state in states],
         "is_duration_only": [state == "duration only" for state in states],
@@ -342,41 +208,6 @@ def _has_open_break(breaks: str | None) -> bool:
     except msgspec.DecodeError:
         return False
     return bool(decoded) and decoded[-1].endDate is None
-
-
-def _day_and_time(day: str | None, time: str | None) -> datetime | None:
-    """
-    A day and a time of day as one timestamp.
-
-    The day is sent at midnight; awork's document shows one with a time inside, which is not to be counted twice.
-    """
-    if day is None or time is None:
-        return None
-    try:
-        combined = datetime.fromisoformat(f"{day[:10]}T{time}")
-    except ValueError:
-        return None
-    return combined if combined.tzinfo is None else None
-
-
-def _day(text: str | None) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text[:10])
-    except ValueError:
-        return None
-
-
-def instant(text: str | None) -> datetime | None:
-    """awork's text of an instant as a ``datetime`` in UTC without zone; None if it is none."""
-    if text is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(text.removesuffix("Z"))
-        return instant.astimezone(UTC).replace(tzinfo=None) if instant.tzinfo else instant  # some old ones have no zone
-    except (ValueError, OverflowError):
-        return None
 
 
 TIME_ENTRY = RowModel(

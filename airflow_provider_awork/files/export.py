@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_provider_awork.columns.time_entry import TIME_ENTRY, RowModel
+from airflow_provider_awork.columns.model import RowModel
+from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 from airflow_provider_awork.files.spool import check_spool_space
 from airflow_provider_awork.files.writers import open_parts
 

@@ -23,15 +23,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, Self, cast
 
 from airflow_provider_awork.columns.decoding import RowDecoder
-from airflow_provider_awork.columns.time_entry import (
-    TIME_ENTRY,
-    Column,
-    ColumnType,
-    RawEntry,
-    RowModel,
-    on_one_line,
-    to_texts,
-)
+from airflow_provider_awork.columns.model import Column, ColumnType, RawEntry, RowModel, on_one_line, to_texts
+from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 from airflow_provider_awork.exceptions import AworkConfigError, AworkMissingExtraError
 
 if TYPE_CHECKING:

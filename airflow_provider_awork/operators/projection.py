@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from airflow_provider_awork.columns.time_entry import DERIVED, TIME_ENTRY
+from airflow_provider_awork.columns.model import DERIVED
+from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 
 FREE_FIELDS = ("task/project/",)  # objects whose fields the model does not name
 

@@ -24,7 +24,7 @@ from airflow_provider_awork.files.writers import FileFormat, OutputFormat
 if TYPE_CHECKING:
     from airflow_provider_awork.client.identity import Identity
     from airflow_provider_awork.client.lists.rows import RowReader
-    from airflow_provider_awork.columns.time_entry import RowModel
+    from airflow_provider_awork.columns.model import RowModel
     from airflow_provider_awork.files.manifest import PublishedFile
     from airflow_provider_awork.windows.window import Window
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow_provider_awork.columns.time_entry import DERIVED
+from airflow_provider_awork.columns.model import DERIVED
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import InputDataset, OutputDataset, SchemaDatasetFacet
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from airflow_provider_awork.client.identity import Identity
-    from airflow_provider_awork.columns.time_entry import RowModel
+    from airflow_provider_awork.columns.model import RowModel
     from airflow_provider_awork.files.manifest import Manifest
 
 _STORES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "local": "file", "abfs": "abfss"}

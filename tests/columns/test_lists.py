@@ -14,7 +14,7 @@ import requests
 from airflow_provider_awork.client.lists.resources import RESOURCES
 from airflow_provider_awork.columns.decoding import RowDecoder
 from airflow_provider_awork.columns.lists import LIST_MODELS
-from airflow_provider_awork.columns.time_entry import DERIVED, RowModel
+from airflow_provider_awork.columns.model import DERIVED, RowModel
 from airflow_provider_awork.sandbox import Sandbox
 from tests.helpers.openapi import leaves
 

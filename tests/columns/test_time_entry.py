@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_awork.columns.decoding import RowDecoder
-from airflow_provider_awork.columns.time_entry import DERIVED, TIME_ENTRY, Column, ColumnType, to_texts
+from airflow_provider_awork.columns.model import DERIVED, Column, ColumnType, to_texts
+from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 from airflow_provider_awork.exceptions import AworkTransportError
 from tests.helpers.entries import Entry, make_entries, page, raw, raw_entries, split, split_instant
 from tests.helpers.openapi import leaves

@@ -24,7 +24,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_awork.columns.decoding import RowDecoder
-from airflow_provider_awork.columns.time_entry import TIME_ENTRY, to_texts
+from airflow_provider_awork.columns.model import to_texts
+from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 from airflow_provider_awork.exceptions import AworkConfigError, AworkMissingExtraError
 from airflow_provider_awork.files import writers
 from airflow_provider_awork.files.writers import COMPRESSIONS, Part, PartWriter, check_format, open_parts

@@ -13,7 +13,7 @@ from typing import Any
 from jsonschema import FormatChecker
 from openapi_schema_validator import OAS30Validator
 
-from airflow_provider_awork.columns.time_entry import ColumnType
+from airflow_provider_awork.columns.model import ColumnType
 from tests.helpers.repository import REPOSITORY
 
 Json = dict[str, Any]

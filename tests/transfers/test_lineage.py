@@ -12,7 +12,8 @@ import pytest
 from airflow.sdk import Asset, ObjectStoragePath
 
 from airflow_provider_awork.assets.awork import convert_asset_to_openlineage
-from airflow_provider_awork.columns.time_entry import DERIVED, TIME_ENTRY
+from airflow_provider_awork.columns.model import DERIVED
+from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 from airflow_provider_awork.files.manifest import read_manifest
 from airflow_provider_awork.sandbox import Sandbox
 from airflow_provider_awork.transfers.lineage import dataset_name

@@ -1,0 +1,156 @@
+"""
+The model of a list's rows: its columns, their types, and their values as texts.
+
+The columns of a ``RowModel`` are the one list from which the types for decoding, the Arrow schema, the CSV header and
+``docs/columns.md`` are made. awork leaves out what is null, so absent and null are the same here. ``decoding`` turns
+raw rows into values.
+
+Nothing is dropped: keys that the model does not know, and values that do not fit their column's type, go to the column
+``extra`` under their own path, such as ``{"task":{"lists":[1]}}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+RawEntry = msgspec.Raw | bytes
+Values = dict[str, list[Any]]
+
+DERIVED = "derived"
+
+
+class ColumnType(StrEnum):
+    """Logical type of a column."""
+
+    TEXT = "text"
+    BOOLEAN = "boolean"
+    INTEGER = "integer (64 bits)"
+    NUMBER = "number (double)"
+    JSON = "JSON text"
+    TIMESTAMP_UTC = "timestamp (UTC)"
+    TIMESTAMP_LOCAL = "timestamp (local, no zone)"
+    DATE = "date"
+
+
+TEXT, BOOLEAN, INTEGER, NUMBER, JSON, TIMESTAMP_UTC, TIMESTAMP_LOCAL, DATE = ColumnType
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """
+    One column of a CSV or Parquet file.
+
+    :param name: name in the file.
+    :param type: logical type.
+    :param path: where the value is in awork's JSON, such as ``project.company.name``, or ``derived``.
+    :param description: meaning, from awork's OpenAPI document.
+    """
+
+    name: str
+    type: ColumnType
+    path: str
+    description: str
+
+
+class ObjectsInRows(Protocol):
+    """The objects under one key of some rows, such as their projects."""
+
+    def texts(self) -> list[str | None]:
+        """The object of each row as JSON."""
+
+    def values_of(self, name: str) -> list[Any]:
+        """The values of a column that is within the objects."""
+
+
+@dataclass(frozen=True, eq=False)
+class RowModel:
+    """
+    What the rows of one list are as data.
+
+    :param name: what one row is, such as ``time entry``.
+    :param columns: the leaves of awork's model, then the derived columns, the last of which is ``extra``.
+    :param derive: from the values of the row's own leaves, and the objects in it by their key, the values of the
+        derived columns, and those of other columns that it replaces.
+    :param distinct: text columns whose values hardly repeat: they gain nothing from a dictionary.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    derive: Callable[[Values, Mapping[str, ObjectsInRows]], Values]
+    distinct: frozenset[str]
+
+    @cached_property
+    def arrow_schema(self) -> pa.Schema:
+        """The Arrow schema of a Parquet file; timestamps have microseconds."""
+        import pyarrow as pa
+
+        types = {
+            TEXT: pa.string(),
+            JSON: pa.string(),
+            BOOLEAN: pa.bool_(),
+            INTEGER: pa.int64(),
+            NUMBER: pa.float64(),
+            TIMESTAMP_UTC: pa.timestamp("us", tz="UTC"),
+            TIMESTAMP_LOCAL: pa.timestamp("us"),
+            DATE: pa.date32(),
+        }
+        return pa.schema([pa.field(column.name, types[column.type]) for column in self.columns])
+
+    def columns_markdown(self) -> str:
+        """The documented table of columns, for ``docs/columns.md``."""
+        lines = ["| Column | Type | awork's field | Meaning |", "|---|---|---|---|"]
+        for column in self.columns:
+            path = column.path if column.path == DERIVED else f"`{column.path}`"
+            lines.append(f"| `{column.name}` | {column.type} | {path} | {column.description} |")
+        return "\n".join(lines) + "\n"
+
+
+def to_texts(column: Column, values: Sequence[Any]) -> list[str | None]:
+    """
+    Values of a column as texts, for CSV; null stays None.
+
+    Timestamps are ISO 8601 with microseconds, with ``Z`` if in UTC; booleans are ``true`` and ``false``.
+    """
+    if column.type in (TEXT, JSON):
+        return list(values)
+    to_text = _TO_TEXT.get(column.type, str)
+    return [None if value is None else to_text(value) for value in values]
+
+
+def _iso(value: datetime) -> str:
+    return value.isoformat(timespec="microseconds")
+
+
+_TO_TEXT: Mapping[ColumnType, Callable[[Any], str]] = {
+    BOOLEAN: {True: "true", False: "false"}.__getitem__,
+    TIMESTAMP_LOCAL: _iso,
+    TIMESTAMP_UTC: lambda value: _iso(value) + "Z",
+}
+
+
+def json_text(raw: RawEntry) -> str | None:
+    """JSON as text on one line; None for null."""
+    text = str(raw, "utf-8")
+    if "\n" in text or "\r" in text:
+        text = str(on_one_line(text.encode()), "utf-8")
+    return None if text == "null" else text
+
+
+def on_one_line(json: bytes) -> bytes:
+    """JSON without line breaks between its tokens; numbers, key order and escapes stay."""
+    if b"\n" not in json and b"\r" not in json:
+        return json
+    try:
+        return msgspec.json.format(json, indent=-1)
+    except msgspec.DecodeError:  # it has half a surrogate pair; within texts, line breaks are escaped
+        return json.replace(b"\r", b"").replace(b"\n", b"")
