@@ -20,8 +20,8 @@ import msgspec
 from airflow_provider_awork.billing.entry_keys import EntryKey
 from airflow_provider_awork.client.http import surrogates
 from airflow_provider_awork.exceptions import AworkConfigError, AworkPublishError
+from airflow_provider_awork.files.formats import Compression, FileFormat, check_format
 from airflow_provider_awork.files.manifest import MANIFEST_NAME, Manifest, fetch_files, read_manifest, set_sha256
-from airflow_provider_awork.files.writers import Compression, FileFormat, check_format
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath

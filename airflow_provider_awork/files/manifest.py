@@ -18,9 +18,9 @@ import msgspec
 from airflow_provider_awork import __version__
 from airflow_provider_awork.client.identity import Visibility
 from airflow_provider_awork.exceptions import AworkPublishError
+from airflow_provider_awork.files.formats import Compression, FileFormat
 from airflow_provider_awork.files.marker import Owner
 from airflow_provider_awork.files.stores import open_store, retry
-from airflow_provider_awork.files.writers import Compression, FileFormat
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath

@@ -12,7 +12,7 @@ from airflow_provider_awork.client.lists.resources import find_resource
 from airflow_provider_awork.columns.lists import LIST_MODELS
 from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 from airflow_provider_awork.exceptions import AworkConfigError
-from airflow_provider_awork.files.writers import FileFormat
+from airflow_provider_awork.files.formats import FileFormat
 from airflow_provider_awork.operators.base import WINDOW_PARAMETERS, AworkWindowOperator
 from airflow_provider_awork.transfers.base import AworkToObjectStorageOperator
 from airflow_provider_awork.transfers.export import Export

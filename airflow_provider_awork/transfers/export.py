@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from airflow_provider_awork.files.formats import FileFormat, OutputFormat
 from airflow_provider_awork.files.manifest import (
     MANIFEST_NAME,
     MANIFEST_SCHEMA_VERSION,
@@ -19,7 +20,6 @@ from airflow_provider_awork.files.manifest import (
     ManifestWindow,
     set_sha256,
 )
-from airflow_provider_awork.files.writers import FileFormat, OutputFormat
 
 if TYPE_CHECKING:
     from airflow_provider_awork.client.identity import Identity

@@ -9,7 +9,7 @@ from pathlib import Path
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_awork.exceptions import AworkConfigError
-from airflow_provider_awork.files.writers import OutputFormat, check_format
+from airflow_provider_awork.files.formats import OutputFormat, check_format
 
 # A path without a scheme would be seen from the worker's current folder, and file:// without a third slash, too.
 _ABSOLUTE = re.compile(r"/|(?:file|local)://(?:[^/]*@)?/|(?!(?:file|local):)[a-z][a-z0-9+.-]*://.", re.IGNORECASE)

@@ -12,9 +12,10 @@ from airflow.sdk import ObjectStoragePath
 from airflow_provider_awork.billing.entry_keys import entry_keys
 from airflow_provider_awork.billing.published_keys import PublishedKeys, read_keys
 from airflow_provider_awork.exceptions import AworkConfigError, AworkPublishError
+from airflow_provider_awork.files.formats import COMPRESSIONS, Compression, FileFormat
 from airflow_provider_awork.files.manifest import Manifest, encode_manifest, set_sha256
 from airflow_provider_awork.files.publisher import Owner, Publisher
-from airflow_provider_awork.files.writers import COMPRESSIONS, Compression, FileFormat, open_parts
+from airflow_provider_awork.files.writers import open_parts
 from airflow_provider_awork.sandbox import Sandbox
 from tests.helpers.publishing import manifest_for, source_of
 

@@ -27,8 +27,9 @@ from airflow_provider_awork.columns.decoding import RowDecoder
 from airflow_provider_awork.columns.model import to_texts
 from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 from airflow_provider_awork.exceptions import AworkConfigError, AworkMissingExtraError
-from airflow_provider_awork.files import writers
-from airflow_provider_awork.files.writers import COMPRESSIONS, Part, PartWriter, check_format, open_parts
+from airflow_provider_awork.files import encoders, formats
+from airflow_provider_awork.files.formats import COMPRESSIONS, check_format
+from airflow_provider_awork.files.writers import Part, PartWriter, open_parts
 from tests.helpers.entries import Entry, make_entries, page, raw, raw_entries, split
 
 REPOSITORY = Path(__file__).parents[2]
@@ -133,7 +134,7 @@ def test_a_format_that_does_not_exist(file_format: str, compression: str | None,
 def test_a_missing_extra_is_named(
     file_format: str, compression: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writers, "find_spec", {module: None}.__getitem__)
+    monkeypatch.setattr(formats, "find_spec", {module: None}.__getitem__)
     with pytest.raises(AworkMissingExtraError, match=rf"pip install 'airflow-provider-awork\[{extra}\]'"):
         check_format(file_format, compression)
 
@@ -158,9 +159,9 @@ def test_imports_load_no_optional_library() -> None:
         import airflow_provider_awork.exceptions  # with what Airflow itself loads
         before = set(sys.modules)
         from airflow_provider_awork.columns import time_entry
-        from airflow_provider_awork.files import writers
+        from airflow_provider_awork.files import formats, writers
         from airflow_provider_awork.windows import window
-        writers.check_format("parquet"), writers.check_format("csv", "zstd")
+        formats.check_format("parquet"), formats.check_format("csv", "zstd")
         with writers.open_parts(pathlib.Path(tempfile.mkdtemp()), file_format="csv") as writer:
             writer.write([msgspec.Raw(b"{}")])
             assert writer.close()[0].rows == 1
@@ -283,7 +284,7 @@ def test_csv_reads_back_equal(tmp_path: Path) -> None:
     st.lists(st.text(st.sampled_from("\",\r\n \x00\\'aé🎉=") | st.characters(exclude_categories=["Cs"])), min_size=1)
 )
 def test_csv_cells_are_what_the_csv_module_reads(texts: list[str]) -> None:
-    line = ",".join(writers._csv_cells(texts)) + "\r\n"
+    line = ",".join(encoders.csv_cells(texts)) + "\r\n"
     assert next(csv.reader(io.StringIO(line, newline=""))) == texts
 
 
@@ -328,10 +329,10 @@ def test_parquet_and_csv_hold_the_same_for_another_reader(tmp_path: Path) -> Non
 
 
 def test_parquet_row_groups_are_bounded_by_rows_and_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writers, "ROW_GROUP_ROWS", 1000)
+    monkeypatch.setattr(encoders, "ROW_GROUP_ROWS", 1000)
     (by_rows,) = write(tmp_path / "rows", [raw_entries(2300)], file_format="parquet")
     assert row_groups(by_rows) == [1000, 1000, 300]
-    monkeypatch.setattr(writers, "ROW_GROUP_BYTES", 1_000_000)
+    monkeypatch.setattr(encoders, "ROW_GROUP_BYTES", 1_000_000)
     long = split(page([{"note": "x" * 300_000}] * 9))
     (by_bytes,) = write(tmp_path / "bytes", [long], file_format="parquet", max_rows_per_file=None)
     assert sum(row_groups(by_bytes)) == 9
@@ -344,13 +345,13 @@ def row_groups(part: Part) -> list[int]:
 
 def test_large_entries_make_short_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks: list[int] = []
-    original = writers._NdjsonEncoder.encode
+    original = encoders.NdjsonEncoder.encode
 
-    def encode(self: writers._NdjsonEncoder, entries: Sequence[writers.RawEntry]) -> bytes:
+    def encode(self: encoders.NdjsonEncoder, entries: Sequence[encoders.RawEntry]) -> bytes:
         blocks.append(len(entries))
         return original(self, entries)
 
-    monkeypatch.setattr(writers._NdjsonEncoder, "encode", encode)
+    monkeypatch.setattr(encoders.NdjsonEncoder, "encode", encode)
     write(tmp_path, [split(page([{"note": "x" * 1_500_000}] * 7))], file_format="ndjson")
     assert blocks == [3, 3, 1]
 

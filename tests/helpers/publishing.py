@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_awork.files.formats import Compression, FileFormat
 from airflow_provider_awork.files.manifest import (
     MANIFEST_NAME,
     MANIFEST_SCHEMA_VERSION,
@@ -23,7 +24,7 @@ from airflow_provider_awork.files.manifest import (
 )
 from airflow_provider_awork.files.marker import Owner
 from airflow_provider_awork.files.publisher import Publisher
-from airflow_provider_awork.files.writers import Compression, FileFormat, Part
+from airflow_provider_awork.files.writers import Part
 
 OWNER = Owner(dag_id="export", run_id="run-1", task_id="awork", map_index=-1, try_number=1)
 SECOND_TRY = Owner(dag_id="export", run_id="run-1", task_id="awork", map_index=-1, try_number=2)

@@ -1,0 +1,129 @@
+"""
+Encoders of rows: NDJSON, CSV and Parquet.
+
+``encode`` runs in the caller's thread, ``write`` and ``finish`` in the background, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+from airflow_provider_awork.columns.decoding import RowDecoder
+from airflow_provider_awork.columns.model import Column, ColumnType, RawEntry, on_one_line, to_texts
+from airflow_provider_awork.files.formats import Compression
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROW_GROUP_ROWS = 5_000
+ROW_GROUP_BYTES = 16_000_000
+
+
+class Encoder(Protocol):
+    """A file format: ``encode`` runs in the caller's thread, the rest in the background."""
+
+    def encode(self, entries: Sequence[RawEntry]) -> Any: ...
+
+    def write(self, encoded: Any) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+class NdjsonEncoder:
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def encode(self, entries: Sequence[RawEntry]) -> bytes:
+        lines = b"\n".join([*entries, b""])
+        if lines.count(b"\n") == len(entries) and b"\r" not in lines:
+            return lines
+        return b"\n".join([*map(on_one_line, map(bytes, entries)), b""])
+
+    def write(self, encoded: bytes) -> None:
+        self._stream.write(encoded)
+
+    def finish(self) -> None:
+        self._stream.close()
+
+
+class CsvEncoder:
+    """RFC 4180 with a header, UTF-8. Null is an empty cell, an empty text is ``""``."""
+
+    def __init__(self, stream: BinaryIO, decoder: RowDecoder, *, formula_guard: bool) -> None:
+        self._stream = stream
+        self._decoder = decoder
+        self._formula_guard = formula_guard
+        self._header = ",".join(column.name for column in decoder.model.columns) + "\r\n"
+
+    def encode(self, entries: Sequence[RawEntry]) -> bytes:
+        rows = zip(*self._decoder.to_cells(entries, self._cells).values(), strict=True)
+        header, self._header = self._header, ""
+        return (header + "".join(f"{','.join(row)}\r\n" for row in rows)).encode()
+
+    def _cells(self, column: Column, values: Sequence[Any]) -> list[str]:
+        texts = to_texts(column, values)
+        return csv_cells(_guarded(texts) if self._formula_guard and column.type is ColumnType.TEXT else texts)
+
+    def write(self, encoded: bytes) -> None:
+        self._stream.write(encoded)
+
+    def finish(self) -> None:
+        self._stream.close()
+
+
+class ParquetEncoder:
+    def __init__(self, sink: BinaryIO, compression: Compression, decoder: RowDecoder) -> None:
+        import pyarrow.parquet as pq
+
+        model = decoder.model
+        self._decoder = decoder
+        self._row_group: list[pa.RecordBatch] = []
+        self._rows = self._bytes = 0
+        repeating = [c.name for c in model.columns if c.type is ColumnType.TEXT and c.name not in model.distinct]
+        self._writer = pq.ParquetWriter(
+            sink, model.arrow_schema, compression=compression.value, use_dictionary=repeating
+        )
+
+    def encode(self, entries: Sequence[RawEntry]) -> pa.RecordBatch:
+        return self._decoder.to_arrow(entries)
+
+    def write(self, encoded: pa.RecordBatch) -> None:
+        self._row_group.append(encoded)
+        self._rows += encoded.num_rows
+        self._bytes += encoded.nbytes
+        if self._rows >= ROW_GROUP_ROWS or self._bytes >= ROW_GROUP_BYTES:
+            self._write_row_group()
+
+    def finish(self) -> None:
+        self._write_row_group()
+        self._writer.close()
+
+    def _write_row_group(self) -> None:
+        import pyarrow as pa
+
+        if self._row_group:
+            table = pa.Table.from_batches(self._row_group)
+            self._row_group, self._rows, self._bytes = [], 0, 0
+            self._writer.write_table(table, row_group_size=table.num_rows)
+
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def _guarded(texts: Iterable[str | None]) -> list[str | None]:
+    return ["'" + text if text and text.startswith(_FORMULA_STARTS) else text for text in texts]
+
+
+def csv_cells(texts: Sequence[str | None]) -> list[str]:
+    # csv.writer looks at each character and takes four times as long; nearly all columns need no quotes at all.
+    together = "".join(filter(None, texts))
+    if any(special in together for special in '",\r\n'):
+        return ["" if text is None else _csv_cell(text) for text in texts]
+    return ["" if text is None else text or '""' for text in texts]
+
+
+def _csv_cell(text: str) -> str:
+    if text and not any(special in text for special in '",\r\n'):
+        return text
+    return '"' + text.replace('"', '""') + '"'
