@@ -50,7 +50,7 @@ def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Dataset:
 
     :param lineage_context: what Airflow passes: the hook or operator that has to do with it.
     """
-    from airflow.providers.common.compat.openlineage.facet import Dataset
+    from airflow.providers.common.compat.openlineage.facet import Dataset  # an optional provider
 
     uri = urlsplit(asset.uri)
     return Dataset(namespace=f"awork://{uri.netloc}", name=uri.path.strip("/"))

@@ -12,8 +12,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_awork.client.entries.arguments import checked_id
-from airflow_provider_awork.client.entries.operations import TIME_ENTRIES, TimeEntryOperations
+from airflow_provider_awork.client.entries.operations import TimeEntryOperations
 from airflow_provider_awork.client.http.config import AworkConfig
 from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.client.identity import Identity
@@ -26,7 +25,6 @@ from airflow_provider_awork.client.lists.rows import WholeList
 from airflow_provider_awork.client.me import read_identity, server_time
 from airflow_provider_awork.exceptions import (
     AworkAssumptionError,
-    AworkConfigError,
     AworkFilterError,
     AworkPagingError,
 )
@@ -213,21 +211,3 @@ class AworkClient(TimeEntryOperations):
     def _since(self, anchor: str) -> str:
         instant = datetime.fromisoformat(anchor).replace(tzinfo=UTC)
         return f"createdOn ge {datetime_literal(instant, zone=self.config.extras.behaviour.literal_timezone)}"
-
-
-def time_entries_path(
-    *, project_id: str | None = None, task_id: str | None = None, name_of_task_id: str = "task_id"
-) -> str:
-    """
-    The path that lists time entries: all, or those of one project or task.
-
-    :param name_of_task_id: what the caller calls it, for messages.
-    :raises AworkConfigError: both are given, or one is not a GUID.
-    """
-    if project_id and task_id:
-        raise AworkConfigError(f"project_id and {name_of_task_id}: pass one of them; a task belongs to one project")
-    if project_id:
-        return f"projects/{checked_id(project_id, 'project_id')}/{TIME_ENTRIES}"
-    if task_id:
-        return f"tasks/{checked_id(task_id, name_of_task_id)}/{TIME_ENTRIES}"
-    return TIME_ENTRIES

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import pairwise
 
-from airflow_provider_awork.client.entries.operations import TIME_ENTRIES
 from airflow_provider_awork.client.http import surrogates
 from airflow_provider_awork.client.instants import instant_key
 from airflow_provider_awork.client.lists import checks
+from airflow_provider_awork.client.lists.resources import TIME_ENTRIES
 from airflow_provider_awork.doctor.page_checks import NOTHING_TO_SET, day_of, own_day
 from airflow_provider_awork.doctor.report import Finding, failed, ok, warning
 from airflow_provider_awork.doctor.samples import NotCheckedError, NotProvenError

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from airflow_provider_awork.client.entries.operations import TIME_ENTRIES
 from airflow_provider_awork.client.http import surrogates
 from airflow_provider_awork.client.http.session import Answer, AworkSession
 from airflow_provider_awork.client.lists.answers import decode_page
 from airflow_provider_awork.client.lists.pages import PAGE_SIZE, Page
+from airflow_provider_awork.client.lists.resources import TIME_ENTRIES
 from airflow_provider_awork.exceptions import AworkFilterError
 
 ORDERS = ("createdOn,id", "createdOn", None)

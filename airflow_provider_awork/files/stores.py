@@ -242,7 +242,8 @@ class ObjectStore:
 
 
 def open_store(destination: ObjectStoragePath, *, claim: str = "") -> Store:
-    from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]  # has no types
+    # A filesystem package; fsspec itself has no types.
+    from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
 
     filesystem = _open_filesystem(destination)
     if isinstance(filesystem, LocalFileSystem):

@@ -254,8 +254,8 @@ class AworkHook(BaseHook):
         :param page_size: rows of a page, at most 1000 (the default).
         :param concurrency: requests in flight; None takes the connection's.
         """
-        from airflow_provider_awork.client.client import time_entries_path
         from airflow_provider_awork.client.lists.pages import PAGE_SIZE
+        from airflow_provider_awork.client.lists.resources import time_entries_path
         from airflow_provider_awork.windows.window import INSTANT_FIELDS
 
         path = time_entries_path(project_id=project_id, task_id=task_id)
@@ -297,7 +297,7 @@ class AworkHook(BaseHook):
         task_id: str | None = None,
     ) -> int:
         """How many time entries match a window that is known already; else as :meth:`count_time_entries`."""
-        from airflow_provider_awork.client.client import time_entries_path
+        from airflow_provider_awork.client.lists.resources import time_entries_path
         from airflow_provider_awork.windows.window import INSTANT_FIELDS
 
         path = time_entries_path(project_id=project_id, task_id=task_id)

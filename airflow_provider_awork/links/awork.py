@@ -33,7 +33,7 @@ class AworkLink(BaseOperatorLink):
         return _learnt_url(operator) or self._stored_url(ti_key) or APP_URL
 
     def _stored_url(self, ti_key: TaskInstanceKey) -> Any:
-        from airflow.sdk.execution_time.xcom import XCom
+        from airflow.sdk.execution_time.xcom import XCom  # resolves the configured XCom backend
 
         return XCom.get_value(ti_key=ti_key, key=self.xcom_key)
 

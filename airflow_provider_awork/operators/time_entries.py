@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.lists.resources import time_entries_path
 from airflow_provider_awork.exceptions import AworkConfigError, AworkTooLargeError
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.operators.base import WINDOW_PARAMETERS, AworkBaseOperator, AworkWindowOperator
@@ -133,8 +134,6 @@ class AworkTimeEntriesOperator(AworkWindowOperator):
         return entries
 
     def _check_parameters(self) -> None:
-        from airflow_provider_awork.client.client import time_entries_path  # loads requests
-
         names = self.fields if isinstance(self.fields, list | tuple) else ()
         if self.fields is not None and not (names and all(isinstance(name, str) for name in names)):
             raise AworkConfigError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_awork.client.lists.resources import time_entries_path
 from airflow_provider_awork.exceptions import (
     AworkAuthenticationError,
     AworkError,
@@ -158,8 +159,6 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask awork once, and again after transient errors. In deferrable mode the trigger retries instead."""
-        from airflow_provider_awork.client.client import time_entries_path  # loads requests
-
         wanted = CountRange.checked(min_count=self.min_count, max_count=self.max_count)
         checked_interval(self.poke_interval)
         self.tolerated_errors = whole_number("tolerated_errors", self.tolerated_errors)

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_awork.client.lists.resources import find_resource
+from airflow_provider_awork.client.lists.resources import find_resource, time_entries_path
 from airflow_provider_awork.columns.lists import LIST_MODELS
 from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 from airflow_provider_awork.exceptions import AworkConfigError
@@ -193,8 +193,6 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
             )
 
     def _time_entries(self, window: Window | None, *, folder: str = "") -> Export:
-        from airflow_provider_awork.client.client import time_entries_path  # loads requests
-
         return Export(
             list_path=time_entries_path(project_id=self.project_id),
             model=TIME_ENTRY,

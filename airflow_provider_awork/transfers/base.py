@@ -222,7 +222,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
 
         OpenLineage asks for this in place of what it has seen of the files that were opened.
         """
-        from airflow.providers.openlineage.extractors import OperatorLineage
+        from airflow.providers.openlineage.extractors import OperatorLineage  # an optional provider
 
         return self._lineage.to_openlineage() if self._lineage else OperatorLineage()
 

@@ -2,7 +2,7 @@
 Exports as OpenLineage datasets: the list that was read, and the set of files that was written.
 
 Names follow https://openlineage.io/docs/spec/naming, in the way of Airflow's own asset converters, so that both sides
-of a dataset meet.
+of a dataset meet. Functions import them, since OpenLineage's providers are optional.
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
+import msgspec
+
 from airflow_provider_awork.exceptions import AworkAuthenticationError, AworkPollError
 from airflow_provider_awork.hooks.awork import AworkHook
 
@@ -110,6 +112,4 @@ _in_use: dict[bytes, _SharedHook] = {}
 
 
 def _key(config: AworkConfig) -> bytes:
-    import msgspec
-
     return hashlib.sha256(msgspec.json.encode(config)).digest()

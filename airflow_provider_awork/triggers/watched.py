@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_awork.client.lists.resources import time_entries_path
 from airflow_provider_awork.triggers.position import instant_text, newest_of
 
 if TYPE_CHECKING:
@@ -48,8 +49,6 @@ class WatchedEntries:
         return read_changes(hook.client, self._path(), filterby=self.filterby, since=since)
 
     def _path(self) -> str:
-        from airflow_provider_awork.client.client import time_entries_path  # loads requests
-
         return time_entries_path(
             project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id"
         )

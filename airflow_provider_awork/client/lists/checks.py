@@ -13,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow_provider_awork.client.entries.operations import TIME_ENTRIES
 from airflow_provider_awork.client.http.session import Answer, AworkSession, decode_json
 from airflow_provider_awork.client.instants import instant_key
 from airflow_provider_awork.client.lists.answers import decode_page
 from airflow_provider_awork.client.lists.filters import datetime_literal, is_repeated
+from airflow_provider_awork.client.lists.resources import TIME_ENTRIES
 from airflow_provider_awork.exceptions import (
     AworkAssumptionError,
     AworkFilterError,

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from airflow_provider_awork.client.entries.arguments import checked_id
 from airflow_provider_awork.exceptions import AworkConfigError
 
+TIME_ENTRIES = "timeentries"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ListEndpoint:
@@ -110,6 +112,24 @@ def find_endpoint(path: str) -> ListEndpoint | None:
     """
     path = path.partition("?")[0].strip("/").lower()  # awork's routes ignore case
     return LIST_ENDPOINTS.get(path) or next((each for each in LIST_ENDPOINTS.values() if each.matches(path)), None)
+
+
+def time_entries_path(
+    *, project_id: str | None = None, task_id: str | None = None, name_of_task_id: str = "task_id"
+) -> str:
+    """
+    Return the path that lists time entries: all, or those of one project or task.
+
+    :param name_of_task_id: name of the caller's parameter, for messages.
+    :raises AworkConfigError: both are given, or one is not a GUID.
+    """
+    if project_id and task_id:
+        raise AworkConfigError(f"project_id and {name_of_task_id}: pass one of them; a task belongs to one project")
+    if project_id:
+        return f"projects/{checked_id(project_id, 'project_id')}/{TIME_ENTRIES}"
+    if task_id:
+        return f"tasks/{checked_id(task_id, name_of_task_id)}/{TIME_ENTRIES}"
+    return TIME_ENTRIES
 
 
 def _paged(path: str, row_schema: str, parameters: str = "", *, feature: str | None = None) -> ListEndpoint:

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_awork.client.client import AworkClient, time_entries_path
+from airflow_provider_awork.client.client import AworkClient
 from airflow_provider_awork.client.entries.arguments import BATCH_FIELDS
 from airflow_provider_awork.client.entries.models import BATCH_OPERATIONS
 from airflow_provider_awork.client.http.config import build_config
+from airflow_provider_awork.client.lists.resources import time_entries_path
 from airflow_provider_awork.sandbox import RequestRecord, Sandbox
 from tests.helpers.openapi import json_schema, parameters, resolve, schema_errors, time_entry_operations
 
