@@ -18,8 +18,10 @@ os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 
 from tests.helpers.storage_emulators import S3Emulator, run_s3_emulator  # noqa: E402
 
-# The same examples on every machine, however busy; ``--hypothesis-profile=default`` looks for others.
-settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same examples on every machine, however busy; ``--hypothesis-profile=default`` looks for others, and more.
+settings.register_profile(
+    "repeatable", derandomize=True, max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("repeatable")
 
 

@@ -6,7 +6,6 @@ import socket
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from random import Random
 from threading import Thread
 from types import TracebackType
 from typing import Any, Self
@@ -14,15 +13,14 @@ from typing import Any, Self
 import uvicorn
 
 from airflow_provider_awork.sandbox.api import BASE_PATH, Api
-from airflow_provider_awork.sandbox.entry_data import DAYS, EntryMaker, default_end, generate_entries, people_for
+from airflow_provider_awork.sandbox.entry_data import DAYS, EntryMaker, default_end
 from airflow_provider_awork.sandbox.faults import Faults
 from airflow_provider_awork.sandbox.front import Front, RequestRecord, Transports
-from airflow_provider_awork.sandbox.list_data import make_list_data
-from airflow_provider_awork.sandbox.master_data import make_master_data
 from airflow_provider_awork.sandbox.oauth import OAuth
 from airflow_provider_awork.sandbox.rate_limit import RateLimit
 from airflow_provider_awork.sandbox.settings import Settings
 from airflow_provider_awork.sandbox.store import Store
+from airflow_provider_awork.sandbox.workspace import make_workspace
 
 HOST = "127.0.0.1"
 DEFAULT_TOKEN = "sandbox-key"  # noqa: S105 - opens nothing but the sandbox
@@ -77,23 +75,21 @@ class Sandbox:
         self._transports = Transports()
         self._socket = _listen(port)
         self.url = f"http://{HOST}:{self._socket.getsockname()[1]}{BASE_PATH}"
-        self._fill(Random(seed), entries, weekends=weekends)
+        self._fill(seed, entries, weekends=weekends)
         self._front = self._make_front(on_answer)
         self._server = self._make_server()
         self._thread = Thread(target=self._server.run, args=([self._socket],), name="awork-sandbox", daemon=True)
 
-    def _fill(self, random: Random, entries: int, *, weekends: bool) -> None:
-        people = people_for(entries, self.start, self.end, weekends=weekends)
-        data = make_master_data(random, people=people, start=self.start)
-        # A random of its own, so that these lists do not make other entries.
-        self.lists = make_list_data(Random(data.api_user.id), data.rows, me=data.api_user.id, start=self.start)
-        for table, rows in [*data.rows.items(), *self.lists.rows.items()]:
-            self.store.add_rows(table, rows)
+    def _fill(self, seed: int, entries: int, *, weekends: bool) -> None:
         now = self.settings.now or datetime.now(UTC)
-        made = generate_entries(random, data, count=entries, start=self.start, end=self.end, now=now, weekends=weekends)
-        self.store.add_rows("timeentries", made)
-        self.me = data.api_user.id
-        self._maker = EntryMaker(random, data)
+        workspace = make_workspace(
+            seed=seed, entries=entries, start=self.start, end=self.end, now=now, weekends=weekends
+        )
+        for table, rows in workspace.rows:
+            self.store.add_prepared(table, rows)
+        self.lists = workspace.lists
+        self.me = workspace.data.api_user.id
+        self._maker = EntryMaker(workspace.random, workspace.data)
 
     def _make_front(self, on_answer: Callable[[RequestRecord], None] | None) -> Front:
         api = Api(store=self.store, settings=self.settings, me=self.me, lists=self.lists, oauth=self.oauth)

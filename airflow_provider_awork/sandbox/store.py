@@ -27,6 +27,7 @@ from airflow_provider_awork.sandbox.instants import format_instant, parse_ticks,
 from airflow_provider_awork.sandbox.models import Kind, Model
 
 Entry = dict[str, Any]
+PreparedRow = tuple[Parameter, ...]
 
 _ENTRY_COLUMNS = (
     "id", "userId", "projectId", "taskId", "typeOfWorkId", "createdOn", "createdBy", "updatedOn", "updatedBy",
@@ -172,14 +173,18 @@ class Store:
 
     def add_rows(self, table: str, rows: Iterable[Mapping[str, Any] | str]) -> None:
         """Add rows of any resource, all or none; see :meth:`add`."""
-        prepared = (_prepare(TABLES[table], row) for row in rows)
+        self.add_prepared(table, prepare_rows(table, rows))
+
+    def add_prepared(self, table: str, rows: Iterable[PreparedRow]) -> None:
+        """Add rows of :func:`prepare_rows`, all or none."""
+        prepared = iter(rows)
         with self.transaction():
             row = int(self._one(f"SELECT coalesce(max(row), 0) FROM {table}"))
             while batch := list(islice(prepared, _BATCH)):
                 self._insert(TABLES[table], row, batch)
                 row += len(batch)
 
-    def _insert(self, table: Table, last_row: int, batch: Sequence[tuple[Parameter, ...]]) -> None:
+    def _insert(self, table: Table, last_row: int, batch: Sequence[PreparedRow]) -> None:
         columns = ", ".join(f'"{column}"' for column in table.columns)
         marks = ", ".join("?" for _ in table.columns)
         numbered = [(row, *values) for row, values in enumerate(batch, last_row + 1)]
@@ -308,7 +313,12 @@ def compact_json(value: Any) -> str:
         return json.dumps(value, separators=(",", ":"))
 
 
-def _prepare(table: Table, row: Mapping[str, Any] | str) -> tuple[Parameter, ...]:
+def prepare_rows(table: str, rows: Iterable[Mapping[str, Any] | str]) -> Iterator[PreparedRow]:
+    """The values of the columns, and the text, of each row of a table."""
+    return (_prepare(TABLES[table], row) for row in rows)
+
+
+def _prepare(table: Table, row: Mapping[str, Any] | str) -> PreparedRow:
     """The values of the columns, and the text."""
     fields = json.loads(row) if isinstance(row, str) else row
     text = row if isinstance(row, str) else compact_json(row)
