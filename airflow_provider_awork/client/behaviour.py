@@ -32,3 +32,6 @@ class AworkBehaviour(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     def extras_json(self) -> str:
         """Return the extras that differ from the defaults, as JSON to paste into the connection."""
         return msgspec.json.format(msgspec.json.encode(self), indent=0).decode()
+
+
+DEFAULT_BEHAVIOUR = AworkBehaviour()

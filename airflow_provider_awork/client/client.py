@@ -105,10 +105,7 @@ class AworkClient(TimeEntryOperations):
             fetch,
             concurrency=concurrency or extras.max_concurrent_requests,
             page_size=page_size,
-            order_by_id=extras.behaviour.order_by_id,
-            anchored=extras.behaviour.anchor_on_created_on,
-            exact_anchor=extras.behaviour.literal_timezone == "UTC",
-            accept_short_pages=extras.behaviour.accept_short_pages,
+            behaviour=extras.behaviour,
         )
 
     def read_whole_list(self, path: str, *, params: Mapping[str, Any] | None = None) -> WholeList:

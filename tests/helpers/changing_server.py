@@ -122,6 +122,22 @@ class ChangingServer:
         )
 
 
+def page_of(rows: Iterable[tuple[float, str]], *, total: int | None = None, size: int | None = None) -> Page:
+    """
+    A page for tables.
+
+    :param rows: (seconds after the epoch, id) of each.
+    """
+    pairs = [(created_on(round(seconds * 1_000_000)), row_id) for seconds, row_id in rows]
+    return Page(
+        rows=[msgspec.Raw(msgspec.json.encode(row_id)) for _, row_id in pairs],
+        ids=[row_id for _, row_id in pairs],
+        keys=[instant_key(created) for created, _ in pairs],
+        total=total,
+        size=size,
+    )
+
+
 def read_ids(server: ChangingServer, **options: object) -> list[str]:
     """All ids that a reader delivers, in order."""
     reader = PageReader(server.fetch, **options)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 
 import msgspec
 
-from airflow_provider_awork.client.behaviour import AworkBehaviour
+from airflow_provider_awork.client.behaviour import DEFAULT_BEHAVIOUR, AworkBehaviour
 from airflow_provider_awork.client.http.rate_limit import REQUESTS_PER_MINUTE
 from airflow_provider_awork.exceptions import AworkConfigError
 
@@ -44,7 +44,7 @@ class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_minute: PositiveCount = REQUESTS_PER_MINUTE
     verify: bool | str = True
     proxies: dict[str, str] = msgspec.field(default_factory=dict)
-    behaviour: AworkBehaviour = AworkBehaviour()
+    behaviour: AworkBehaviour = DEFAULT_BEHAVIOUR
     token_variable: str | None = None
 
     def __repr__(self) -> str:

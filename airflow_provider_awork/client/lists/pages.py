@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import msgspec
 
@@ -53,7 +52,7 @@ class Page:
     @property
     def in_order(self) -> bool:
         """Whether the rows come in order of ``createdOn``."""
-        return all(earlier <= later for earlier, later in pairwise(self.keys))
+        return self.keys == sorted(self.keys)
 
     def lacks_rows(self, number: int, size: int) -> bool:
         """Whether the page is shorter than a page of this number and size can be, as more rows match."""

@@ -13,18 +13,25 @@ from airflow_provider_awork.exceptions import AworkPagingError
 
 class RowReader(Protocol):
     """
-    Reads a list once; :class:`.paging.PageReader` and :class:`WholeList`.
+    Reads a list once: :class:`.paging.PageReader` or :class:`WholeList`.
 
-    :param rows: rows delivered so far.
-    :param expected: rows to expect in all, if known.
-    :param frontier: ``createdOn`` of the last delivered row, if rows come in that order.
-    :param rereads: how often pages were read again.
+    :ivar rows: rows delivered so far.
+    :ivar expected: rows to expect in all, if known.
+    :ivar frontier: ``createdOn`` of the last delivered row, if rows come in that order.
+    :ivar rereads: how often pages were read again.
     """
 
-    rows: int
-    expected: int | None
-    frontier: str | None
-    rereads: int
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def expected(self) -> int | None: ...
+
+    @property
+    def frontier(self) -> str | None: ...
+
+    @property
+    def rereads(self) -> int: ...
 
     def __iter__(self) -> Iterator[list[msgspec.Raw]]: ...
 

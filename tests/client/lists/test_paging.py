@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_awork.client.behaviour import AworkBehaviour
 from airflow_provider_awork.client.instants import instant_key
 from airflow_provider_awork.client.lists.pages import Page, PageRequest
 from airflow_provider_awork.client.lists.paging import PageReader
@@ -66,7 +67,7 @@ def test_exact_while_rows_come_and_go(change: Change, concurrency: int) -> None:
 @pytest.mark.parametrize("change", CHANGES)
 def test_exact_without_anchors(change: Change) -> None:
     server = ChangingServer(spread(10_000), change=change)
-    assert_exact(server, read_ids(server, anchored=False))
+    assert_exact(server, read_ids(server, behaviour=AworkBehaviour(anchor_on_created_on=False)))
     assert {request.anchor for request in server.requests} == {None}
 
 
@@ -108,7 +109,7 @@ def test_ties_in_no_stable_order_fail_if_they_do_not_fit_a_page() -> None:
 @pytest.mark.parametrize("group", [2, 300])
 def test_ties_in_no_stable_order_are_exact_if_they_fit_a_page(group: int, order_by_id: bool) -> None:
     server = ChangingServer([index // group * SECOND for index in range(10_000)], shuffles_ties=True)
-    assert_exact(server, read_ids(server, order_by_id=order_by_id))
+    assert_exact(server, read_ids(server, behaviour=AworkBehaviour(order_by_id=order_by_id)))
 
 
 @pytest.mark.parametrize("order_by_id", [True, False])
@@ -120,10 +121,10 @@ def test_ties_in_no_stable_order_are_never_lost_by_chance(group: int, order_by_i
         instants = [*spread(spot), *[spot * SECOND] * group, *[(spot + 1 + index) * SECOND for index in range(150)]]
         server = ChangingServer(instants, cap=100, shuffles_ties=True, seed=seed)
         if group < 100:
-            assert_exact(server, read_ids(server, order_by_id=order_by_id))
+            assert_exact(server, read_ids(server, behaviour=AworkBehaviour(order_by_id=order_by_id)))
         else:
             with pytest.raises(AworkPagingError, match="order_by_id"):
-                read_ids(server, order_by_id=order_by_id)
+                read_ids(server, behaviour=AworkBehaviour(order_by_id=order_by_id))
 
 
 @pytest.mark.parametrize("says_size", [True, False])
@@ -167,7 +168,7 @@ def test_pages_with_holes_fail_unless_accepted() -> None:
     server = ChangingServer(spread(6100))
     with pytest.raises(AworkAssumptionError, match="accept_short_pages"):
         list(PageReader(fetch_with_holes))  # type: ignore[arg-type]
-    reader = PageReader(fetch_with_holes, accept_short_pages=True)  # type: ignore[arg-type]
+    reader = PageReader(fetch_with_holes, behaviour=AworkBehaviour(accept_short_pages=True))  # type: ignore[arg-type]
     assert sum(map(len, reader)) == 6100
 
 
@@ -301,7 +302,8 @@ def test_any_sequence_of_changes_is_exact_or_a_clear_failure(
     server.lasting = set(server.rows)
     server.change = RandomChange(most, span)
     try:
-        ids = read_ids(server, page_size=page_size, concurrency=concurrency, anchored=anchored)
+        behaviour = AworkBehaviour(anchor_on_created_on=anchored)
+        ids = read_ids(server, page_size=page_size, concurrency=concurrency, behaviour=behaviour)
     except AworkPagingError:
         assert most > 0, "nothing changed, so there was no reason to fail"
         return
