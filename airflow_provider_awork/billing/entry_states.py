@@ -23,7 +23,7 @@ import msgspec
 from airflow_provider_awork.billing.entry_keys import EntryKey, EntryState
 from airflow_provider_awork.client.client import AworkClient
 from airflow_provider_awork.client.http import surrogates
-from airflow_provider_awork.client.http.session import Answer, decode_body
+from airflow_provider_awork.client.http.answer import Answer, decode_body
 from airflow_provider_awork.client.instants import instant_key
 from airflow_provider_awork.client.lists.filters import datetime_literal
 from airflow_provider_awork.client.lists.pages import PAGE_SIZE

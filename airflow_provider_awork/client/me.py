@@ -9,8 +9,9 @@ from functools import partial
 import msgspec
 
 from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.http.answer import decode_body, decode_json
 from airflow_provider_awork.client.http.rate_limit import http_date
-from airflow_provider_awork.client.http.session import AworkSession, decode_body, decode_json
+from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.client.identity import Identity, Permissions
 from airflow_provider_awork.exceptions import AworkAssumptionError, AworkRequestError
 

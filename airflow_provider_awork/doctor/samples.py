@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from airflow_provider_awork.client.http import surrogates
-from airflow_provider_awork.client.http.session import Answer, AworkSession
+from airflow_provider_awork.client.http.answer import Answer
+from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.client.lists.answers import decode_page
 from airflow_provider_awork.client.lists.pages import PAGE_SIZE, Page
 from airflow_provider_awork.client.lists.resources import TIME_ENTRIES

@@ -14,8 +14,9 @@ import pendulum
 import pytest
 from airflow.sdk import DAG
 
+from airflow_provider_awork.client.http.answer import decode_json
 from airflow_provider_awork.client.http.config import build_config
-from airflow_provider_awork.client.http.session import AworkSession, RetryRules, decode_json
+from airflow_provider_awork.client.http.session import AworkSession, RetryRules
 from airflow_provider_awork.exceptions import AworkServerError, AworkTransportError
 from airflow_provider_awork.sandbox import (
     Answer,

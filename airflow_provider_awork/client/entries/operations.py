@@ -32,7 +32,8 @@ from airflow_provider_awork.client.entries.models import (
     batch_result,
     decode_multi_status,
 )
-from airflow_provider_awork.client.http.session import Answer, AworkSession, decode_body, decode_json, decode_raw_json
+from airflow_provider_awork.client.http.answer import Answer, decode_body, decode_json, decode_raw_json
+from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.client.lists.resources import TIME_ENTRIES
 from airflow_provider_awork.exceptions import AworkConfigError, AworkTransportError
 

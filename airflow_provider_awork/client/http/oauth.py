@@ -16,8 +16,10 @@ import requests
 import urllib3
 from requests.auth import HTTPBasicAuth
 
+from airflow_provider_awork.client.http.answer import Answer
 from airflow_provider_awork.client.http.config import ConnectionExtras
-from airflow_provider_awork.client.http.session import USER_AGENT, Answer, error_from
+from airflow_provider_awork.client.http.errors import error_from
+from airflow_provider_awork.client.http.session import USER_AGENT
 from airflow_provider_awork.client.http.transport import BoundedAdapter
 from airflow_provider_awork.exceptions import (
     AworkConfigError,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from airflow_provider_awork.client.http import surrogates
-from airflow_provider_awork.client.http.session import Answer, decode_body
+from airflow_provider_awork.client.http.answer import Answer, decode_body
 from airflow_provider_awork.client.instants import instant_key
 from airflow_provider_awork.client.lists.pages import Page
 from airflow_provider_awork.exceptions import AworkTransportError

@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow_provider_awork.client.http.session import Answer, AworkSession, decode_json
+from airflow_provider_awork.client.http.answer import Answer, decode_json
+from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.client.instants import instant_key
 from airflow_provider_awork.client.lists.answers import decode_page
 from airflow_provider_awork.client.lists.filters import datetime_literal, is_repeated

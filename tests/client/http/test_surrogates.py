@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_awork.client.http import surrogates
-from airflow_provider_awork.client.http.session import Answer, decode_json
+from airflow_provider_awork.client.http.answer import Answer, decode_json
 from airflow_provider_awork.client.lists.answers import decode_page
 from airflow_provider_awork.exceptions import AworkTransportError
 

@@ -1,0 +1,132 @@
+"""
+The typed error of an answer that is not 2xx. Source: https://developers.awork.com/error-handling
+
+A bad key is answered with ``{"message": {code, description}}`` instead of awork's error object, a missing permission
+with 401 and the error object. Something between awork and us may answer with HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+
+from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.http.answer import Answer
+from airflow_provider_awork.client.http.rate_limit import said_wait
+from airflow_provider_awork.exceptions import (
+    AworkApiError,
+    AworkAuthenticationError,
+    AworkFilterError,
+    AworkNotFoundError,
+    AworkPermissionError,
+    AworkRateLimitError,
+    AworkRequestError,
+    AworkServerError,
+    AworkValidationError,
+)
+
+TRANSIENT_CODES = {"server-error", "concurrency-violation", "database-commit"}
+ERROR_BY_CODE: dict[str, type[AworkRequestError]] = {
+    "workspaceid-missing": AworkAuthenticationError,
+    "not-found": AworkNotFoundError,
+    "invalid-filter-or-order": AworkFilterError,
+    "validation-failed": AworkValidationError,
+    "invalid-model": AworkValidationError,
+    "date-dependency": AworkValidationError,
+    "date-out-of-range": AworkValidationError,
+    "value-out-of-range": AworkValidationError,
+}
+
+
+def error_from(
+    answer: Answer,
+    *,
+    method: str,
+    path: str,
+    secrets: Collection[str],
+    token_hint: str = "",
+    filterby: str | None = None,
+) -> AworkApiError:
+    """
+    Return the typed error of an answer that is not 2xx.
+
+    :param secrets: texts that the error must not show, even if the answer does.
+    :param token_hint: detail for an error of the key.
+    :param filterby: the filter that was sent, as a detail for an error in it.
+    """
+    error, is_error_object = _error_object(answer, secrets)
+    code = _text(error.get("code"))
+    error_class = _error_class(answer.status, code, is_error_object)
+    details = [str(detail) for detail in _items(error.get("details"))]
+    if error_class is AworkAuthenticationError and token_hint:
+        details.append(token_hint)
+    if error_class is AworkFilterError and filterby:
+        details.append(f"filterby as it was sent, which positions count in: {filterby!r}")
+    no_object = f"no error object in the answer ({answer.headers.get('content-type', 'no content type')})"
+    retry_after = {"retry_after": said_wait(answer.headers)} if error_class is AworkRateLimitError else {}
+    return error_class(
+        status=answer.status,
+        code=code,
+        description=_text(error.get("description")) or no_object,
+        method=method,
+        path=path,
+        link=_text(error.get("link")),
+        details=details,
+        validation_errors=[each for each in _items(error.get("validationErrors")) if isinstance(each, dict)],
+        trace_id=_text(error.get("traceId")) or answer.headers.get("trace-id") or answer.headers.get("x-edge-ref"),
+        **retry_after,
+    )
+
+
+def _error_object(answer: Answer, secrets: Collection[str]) -> tuple[dict[str, Any], bool]:
+    """Return the fields that describe the error, and whether they are awork's error object."""
+    try:
+        body = without_secrets(surrogates.decode(answer.body), secrets)
+    except msgspec.DecodeError:
+        return {}, False
+    if not isinstance(body, dict) or not body:
+        return {}, False
+    message = body.get("message")
+    return (message, False) if isinstance(message, dict) else (body, True)
+
+
+def _error_class(status: int, code: str | None, is_error_object: bool) -> type[AworkApiError]:
+    if status == 429:
+        return AworkRateLimitError
+    if status >= 500 or code in TRANSIENT_CODES:
+        return AworkServerError
+    if code in ERROR_BY_CODE:
+        return ERROR_BY_CODE[code]
+    if status == 401 and not is_error_object:
+        return AworkAuthenticationError
+    if status in (401, 403) or code == "unauthorized":
+        return AworkPermissionError
+    if status == 404:
+        return AworkNotFoundError
+    return AworkRequestError
+
+
+def _text(value: Any) -> str | None:
+    """Return a field of an error body as text, of whatever type it came."""
+    return None if value is None else str(value)
+
+
+def _items(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def without_secrets(value: Any, secrets: Collection[str]) -> Any:
+    """Return a JSON value whose texts have ``***`` in place of each secret."""
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, "***")
+        return value
+    if isinstance(value, list):
+        return [without_secrets(each, secrets) for each in value]
+    if isinstance(value, dict):
+        return {without_secrets(name, secrets): without_secrets(each, secrets) for name, each in value.items()}
+    return value
