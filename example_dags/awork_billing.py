@@ -34,7 +34,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, ObjectStoragePath, task
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.operators.time_entries import AworkBatchTimeEntriesOperator, value_at
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
@@ -52,7 +52,7 @@ def entries_of(exported: dict[str, Any]) -> Iterator[dict[str, Any]]:
     folder = ObjectStoragePath(exported["destination"])
     for file in json.loads((folder / "_manifest.json").read_text())["files"]:
         with (folder / file["name"]).open("rb") as packed, gzip.open(packed) as lines:
-            yield from map(surrogates.decode, lines)
+            yield from map(json_text.decode, lines)
 
 
 def is_invoiced(exported: dict[str, Any], month: str) -> bool:

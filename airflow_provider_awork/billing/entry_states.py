@@ -22,7 +22,7 @@ import msgspec
 
 from airflow_provider_awork.billing.entry_keys import EntryKey, EntryState
 from airflow_provider_awork.client.client import AworkClient
-from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.client.http.answer import Answer, decode_body
 from airflow_provider_awork.client.instants import instant_key
 from airflow_provider_awork.client.lists.filters import datetime_literal
@@ -133,7 +133,7 @@ def _read_each(client: AworkClient, ids: list[str]) -> Iterable[tuple[str, Entry
         return list(zip(ids, pool.map(read, ids), strict=True))
 
 
-_decode = surrogates.tolerant(msgspec.json.Decoder(EntryState).decode)
+_decode = json_text.decoder(EntryState)
 
 
 def _decoded(row: msgspec.Raw) -> EntryState:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import msgspec
 
 from airflow_provider_awork.billing.entry_keys import EntryKey
-from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.exceptions import AworkConfigError, AworkPublishError
 from airflow_provider_awork.files.formats import Compression, FileFormat, check_format
 from airflow_provider_awork.files.manifest import MANIFEST_NAME, Manifest, fetch_files, read_manifest, set_sha256
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 COLUMNS = ["id", "created_on", "updated_on", "resource_version"]
 BATCH_ROWS = 5_000
 
-_decode = surrogates.tolerant(msgspec.json.Decoder(EntryKey).decode)
+_decode = json_text.decoder(EntryKey)
 
 
 class PublishedKeys(Collection[EntryKey]):

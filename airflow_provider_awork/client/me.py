@@ -8,7 +8,7 @@ from functools import partial
 
 import msgspec
 
-from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.client.http.answer import decode_body, decode_json
 from airflow_provider_awork.client.http.rate_limit import http_date
 from airflow_provider_awork.client.http.session import AworkSession
@@ -31,7 +31,7 @@ class _Me(msgspec.Struct):
     workspace: _Workspace | None = None
 
 
-_decode_me = surrogates.tolerant(msgspec.json.Decoder(_Me).decode)
+_decode_me = json_text.decoder(_Me)
 
 
 class _Permission(msgspec.Struct):

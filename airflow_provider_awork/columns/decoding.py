@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import msgspec
 
-from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.columns.model import (
     BOOLEAN,
     DERIVED,
@@ -27,7 +27,7 @@ from airflow_provider_awork.columns.model import (
     RawEntry,
     RowModel,
     Values,
-    json_text,
+    text_or_none,
 )
 from airflow_provider_awork.exceptions import AworkTransportError
 
@@ -49,7 +49,6 @@ _PYTHON_TYPES: Mapping[ColumnType, Any] = {
 }
 _NULL = msgspec.Raw(b"null")
 _LEAF_DECODERS = {kind: msgspec.json.Decoder(python_type) for kind, python_type in _PYTHON_TYPES.items()}
-_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class RowDecoder:
@@ -116,7 +115,7 @@ class RowDecoder:
                 for row, extra in objects.unfitting(self._unknown_fields):
                     extras[row] = {**cast(dict[str, Any], extras.get(row) or {}), key: extra}
             json_columns = [column.name for column in self._own_columns if column.type is JSON]
-            values |= {name: list(map(json_text, values[name])) for name in json_columns}
+            values |= {name: list(map(text_or_none, values[name])) for name in json_columns}
             values |= self.model.derive(values, self._objects)
         except UnicodeDecodeError as error:
             raise AworkTransportError(
@@ -124,7 +123,7 @@ class RowDecoder:
             ) from error
         values["extra"] = [None] * len(structs)
         for row, extra in extras.items():
-            values["extra"][row] = json_text(msgspec.json.encode(extra))
+            values["extra"][row] = text_or_none(msgspec.json.encode(extra))
         return values
 
     def _decode_rows(self, entries: Sequence[RawEntry]) -> tuple[list[Any], dict[int, Extra]]:
@@ -166,7 +165,7 @@ class _Objects:
         struct, extra, unknown = self._model.decode(raw)
         for path, values in zip(self._paths, self._values.values(), strict=True):
             leaf = _leaf(struct, path)
-            values.append(json_text(leaf) if isinstance(leaf, msgspec.Raw) else leaf)
+            values.append(text_or_none(leaf) if isinstance(leaf, msgspec.Raw) else leaf)
         if extra is not None:
             self._unfitting[len(self._numbers)] = extra, unknown
 
@@ -188,7 +187,7 @@ class _Objects:
 
     def texts(self) -> list[str | None]:
         """The object of each row as JSON."""
-        self._texts += map(json_text, islice(self._numbers, len(self._texts), None))
+        self._texts += map(text_or_none, islice(self._numbers, len(self._texts), None))
         return [self._texts[number] for number in self._current]
 
     def values_of(self, name: str) -> list[Any]:
@@ -258,7 +257,7 @@ class _ObjectModel:
 
     def _decode_key_by_key(self, raw: RawEntry) -> tuple[Any, Extra | None, list[str]]:
         try:
-            members = _members(raw)
+            members = json_text.split_object(raw)
         except msgspec.ValidationError:  # not an object
             return self.absent, msgspec.Raw(raw), [self.prefix.rstrip(".") or "(entry)"]
         fitting: dict[str, Any] = {}
@@ -277,7 +276,7 @@ class _ObjectModel:
             return self.objects[key].decode(value)
         is_json = self.leaves.get(key) is JSON
         absent = _NULL if is_json else None
-        if json_text(value) is None:
+        if text_or_none(value) is None:
             return absent, None, []
         if is_json:
             return value, None, []
@@ -285,17 +284,6 @@ class _ObjectModel:
             return _LEAF_DECODERS[self.leaves[key]].decode(value), None, []
         except (KeyError, msgspec.DecodeError):  # an unknown key, or a value of another type
             return absent, value, [self.prefix + key]
-
-
-def _members(raw: RawEntry) -> dict[str, msgspec.Raw]:
-    """The keys and raw values of an object."""
-    try:
-        return _MEMBERS.decode(raw)
-    except msgspec.DecodeError as error:
-        text = str(raw, "utf-8")
-        if isinstance(error, msgspec.ValidationError) or not text.startswith("{"):
-            raise msgspec.ValidationError("not an object") from None
-        return {key: msgspec.Raw(value) for key, value in surrogates.members(text).items()}
 
 
 def _object_model(path: str, leaves: Sequence[Column]) -> _ObjectModel:

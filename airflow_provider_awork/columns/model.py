@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from airflow_provider_awork.client.http import json_text
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -138,19 +140,9 @@ _TO_TEXT: Mapping[ColumnType, Callable[[Any], str]] = {
 }
 
 
-def json_text(raw: RawEntry) -> str | None:
+def text_or_none(raw: RawEntry) -> str | None:
     """JSON as text on one line; None for null."""
     text = str(raw, "utf-8")
     if "\n" in text or "\r" in text:
-        text = str(on_one_line(text.encode()), "utf-8")
+        text = str(json_text.put_on_one_line(text.encode()), "utf-8")
     return None if text == "null" else text
-
-
-def on_one_line(json: bytes) -> bytes:
-    """JSON without line breaks between its tokens; numbers, key order and escapes stay."""
-    if b"\n" not in json and b"\r" not in json:
-        return json
-    try:
-        return msgspec.json.format(json, indent=-1)
-    except msgspec.DecodeError:  # it has half a surrogate pair; within texts, line breaks are escaped
-        return json.replace(b"\r", b"").replace(b"\n", b"")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import pairwise
 
-from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.client.instants import instant_key
 from airflow_provider_awork.client.lists import checks
 from airflow_provider_awork.client.lists.resources import TIME_ENTRIES
@@ -85,7 +85,7 @@ def filter_on_days(workspace: Workspace) -> Finding:
         rows = workspace.samples.read(1, 1, filterby=own_day(day)).page.rows
     except AworkFilterError:
         return warning("refused", "windows on startDateLocal fail", "windows on createdOn")
-    if [day_of(surrogates.decode(row)) for row in rows] == [day]:
+    if [day_of(json_text.decode(row)) for row in rows] == [day]:
         return ok("finds an entry on its own day")
     return failed(
         f"does not find the entries of {day} on that day",
@@ -128,7 +128,7 @@ def order_by_updated_on(workspace: Workspace) -> Finding:
         sample = workspace.samples.read(1, LATEST_CHANGES, orderby="updatedOn desc")
     except AworkFilterError:
         return warning("refused", meaning, setting)
-    keys = [instant_key(str(surrogates.decode(row).get("updatedOn")), "updatedOn") for row in sample.page.rows]
+    keys = [instant_key(str(json_text.decode(row).get("updatedOn")), "updatedOn") for row in sample.page.rows]
     if len(keys) < 2:
         raise NotProvenError("accepted, but there are not two entries")
     if all(later >= earlier for later, earlier in pairwise(keys)):

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.client.instants import instant_key
 from airflow_provider_awork.client.lists.checks import own_second, second_of
 from airflow_provider_awork.client.lists.filters import day_literal
@@ -238,6 +238,6 @@ def _is_reversed(workspace: Workspace, field: str, filterby: str) -> bool | None
 def _ids_by_value(sample: Sample, field: str) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
     for row, entry_id in zip(sample.page.rows, sample.page.ids, strict=True):
-        entry: dict[str, Any] = surrogates.decode(row)
+        entry: dict[str, Any] = json_text.decode(row)
         groups.setdefault(str(entry.get(field)), []).append(entry_id)
     return groups

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.client.http.answer import Answer
 from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.client.lists.answers import decode_page
@@ -113,7 +113,7 @@ class Samples:
 
         :raises NotProvenError: there are none.
         """
-        entries = [surrogates.decode(row) for sample in self.all for row in sample.page.rows]
+        entries = [json_text.decode(row) for sample in self.all for row in sample.page.rows]
         if not entries:
             raise NotProvenError("no time entry is visible")
         return entries

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.columns.decoding import RowDecoder
-from airflow_provider_awork.columns.model import Column, ColumnType, RawEntry, on_one_line, to_texts
+from airflow_provider_awork.columns.model import Column, ColumnType, RawEntry, to_texts
 from airflow_provider_awork.files.formats import Compression
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class NdjsonEncoder:
         lines = b"\n".join([*entries, b""])
         if lines.count(b"\n") == len(entries) and b"\r" not in lines:
             return lines
-        return b"\n".join([*map(on_one_line, map(bytes, entries)), b""])
+        return b"\n".join([*map(json_text.put_on_one_line, map(bytes, entries)), b""])
 
     def write(self, encoded: bytes) -> None:
         self._stream.write(encoded)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from airflow.sdk import BaseHook
 
+from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.exceptions import AworkConfigError, AworkError, is_missing_connection
 from airflow_provider_awork.get_provider_info import CONNECTION_TYPE
 from airflow_provider_awork.version_compat import in_thread
@@ -214,8 +215,6 @@ class AworkHook(BaseHook):
         :raises AworkRequestError: awork refuses the request, for example a bad filter or key.
         :raises AworkPagingError: entries cannot be read without losing some.
         """
-        from airflow_provider_awork.client.http import surrogates
-
         if limit is not None and limit < 1:
             raise AworkConfigError(f"limit: {limit} is not a positive number")
         reader = self.read_time_entries(
@@ -228,7 +227,7 @@ class AworkHook(BaseHook):
         left = limit
         for rows in reader:
             for row in rows[:left]:
-                yield surrogates.decode(row)
+                yield json_text.decode(row)
             if left is not None:
                 left -= len(rows)
                 if left <= 0:
@@ -552,7 +551,6 @@ class AworkHook(BaseHook):
         :raises AworkPagingError: the rows need several pages but have no ``createdOn``, or nothing tells where the list
             ends.
         """
-        from airflow_provider_awork.client.http import surrogates
         from airflow_provider_awork.client.lists.resources import find_endpoint
 
         path = path.strip("/")
@@ -575,7 +573,7 @@ class AworkHook(BaseHook):
             batches = iter(self.client.read_list(path, filterby=filterby, params=params))
         for rows in batches:
             for row in rows:
-                yield surrogates.decode(row)
+                yield json_text.decode(row)
 
     def read_list(
         self,

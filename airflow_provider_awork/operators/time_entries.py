@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.client.lists.resources import time_entries_path
 from airflow_provider_awork.exceptions import AworkConfigError, AworkTooLargeError
 from airflow_provider_awork.hooks.awork import AworkHook
@@ -123,7 +123,7 @@ class AworkTimeEntriesOperator(AworkWindowOperator):
         for rows in reader:
             self._check_caps(max(reader.rows, reader.expected or 0), size)
             for row in rows[: None if self.limit is None else self.limit - len(entries)]:
-                entry = projection.apply(surrogates.decode(row))
+                entry = projection.apply(json_text.decode(row))
                 size += len(msgspec.json.encode(entry))
                 entries.append(entry)
             self._check_caps(len(entries), size)

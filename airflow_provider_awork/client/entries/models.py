@@ -8,7 +8,7 @@ from typing import Literal, NotRequired, TypedDict, get_args
 
 import msgspec
 
-from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.exceptions import AworkBatchError
 
 BatchOperation = Literal["delete", "setTypeOfWork", "setIsBillable", "setIsBilled", "setProject", "setTask", "setUser"]
@@ -129,7 +129,7 @@ class _MultiStatus(msgspec.Struct, rename="camel"):
     bad_request: _Ids | None = None
 
 
-decode_multi_status = surrogates.tolerant(msgspec.json.Decoder(_MultiStatus).decode)
+decode_multi_status = json_text.decoder(_MultiStatus)
 
 
 def batch_result(status: _MultiStatus, *, operation: str, asked: Sequence[str]) -> BatchResult:

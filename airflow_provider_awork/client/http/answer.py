@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.exceptions import AworkTransportError
 
 T = TypeVar("T")
@@ -25,12 +25,12 @@ class Answer:
 
 def decode_json(answer: Answer) -> Any:
     """Return the body as Python objects; None for an empty body (204)."""
-    return decode_body(surrogates.decode, answer) if answer.body else None
+    return decode_body(json_text.decode, answer) if answer.body else None
 
 
 def decode_raw_json(answer: Answer) -> Any:
     """The body as :func:`decode_json` gives it, but with texts that can only go back to awork as they came."""
-    return decode_body(surrogates.decode_raw, answer) if answer.body else None
+    return decode_body(json_text.decode_exactly, answer) if answer.body else None
 
 
 def decode_body(decode: Callable[[bytes | memoryview], T], answer: Answer) -> T:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.client.http.answer import Answer
 from airflow_provider_awork.client.http.rate_limit import said_wait
 from airflow_provider_awork.exceptions import (
@@ -83,7 +83,7 @@ def error_from(
 def _error_object(answer: Answer, secrets: Collection[str]) -> tuple[dict[str, Any], bool]:
     """Return the fields that describe the error, and whether they are awork's error object."""
     try:
-        body = without_secrets(surrogates.decode(answer.body), secrets)
+        body = without_secrets(json_text.decode(answer.body), secrets)
     except msgspec.DecodeError:
         return {}, False
     if not isinstance(body, dict) or not body:

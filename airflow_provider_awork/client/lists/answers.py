@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.client.http.answer import Answer, decode_body
 from airflow_provider_awork.client.instants import instant_key
 from airflow_provider_awork.client.lists.pages import Page
@@ -16,8 +16,7 @@ class _Key(msgspec.Struct, gc=False):
     createdOn: str = ""
 
 
-_decode_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_decode_keys = msgspec.json.Decoder(list[_Key]).decode
+_decode_keys = json_text.decoder(list[_Key])
 
 
 def decode_page(answer: Answer) -> Page:
@@ -42,14 +41,10 @@ def decode_page(answer: Answer) -> Page:
 
 
 def _split(body: bytes | memoryview) -> tuple[list[msgspec.Raw], list[_Key]]:
-    try:
-        return _decode_rows(body), _decode_keys(body)
-    except msgspec.DecodeError:
-        masked = surrogates.mask(body)
-        rows, keys = _decode_rows(masked), _decode_keys(masked)
-        if any(surrogates.REPLACEMENT_CHARACTER in key.id for key in keys):
-            raise
-        return surrogates.unmasked(rows, masked, body), keys
+    keys: list[_Key] = _decode_keys(body)
+    if any("\ufffd" in key.id for key in keys):
+        raise msgspec.DecodeError("an id is not a text")
+    return json_text.split_array(body), keys
 
 
 def decode_whole_list(answer: Answer) -> Page:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from airflow_provider_awork.client.client import AworkClient
-from airflow_provider_awork.client.http import surrogates
+from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.client.instants import instant_key
 from airflow_provider_awork.client.lists.answers import decode_page
 from airflow_provider_awork.client.lists.filters import all_of, datetime_literal
@@ -71,7 +71,7 @@ def _since(client: AworkClient, since: str) -> str:
 
 
 def _changes(rows: Iterable[msgspec.Raw]) -> list[EntryChange]:
-    return [_change(msgspec.convert(surrogates.decode(row), _Row)) for row in rows]
+    return [_change(msgspec.convert(json_text.decode(row), _Row)) for row in rows]
 
 
 def _change(row: _Row) -> EntryChange:
