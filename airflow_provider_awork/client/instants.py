@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 from airflow_provider_awork.exceptions import AworkPagingError
 
@@ -27,3 +28,12 @@ def instant_key(instant: str, field: str = "createdOn") -> str:
     if not match:
         raise AworkPagingError(f"{field} {instant!r} is not an instant in UTC as awork documents it")
     return f"{match[1]}.{match[2] or '':0<7}"
+
+
+def second_of(instant: object, field: str) -> datetime:
+    """
+    Return the whole second of an instant as awork sends it.
+
+    :raises AworkPagingError: it is not such an instant.
+    """
+    return datetime.fromisoformat(instant_key(str(instant), field)[:19]).replace(tzinfo=UTC)

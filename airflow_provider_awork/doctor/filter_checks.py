@@ -7,7 +7,8 @@ from itertools import pairwise
 
 from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.client.instants import instant_key
-from airflow_provider_awork.client.lists import checks
+from airflow_provider_awork.client.lists.literal_checks import check_literals
+from airflow_provider_awork.client.lists.refusals import accepts
 from airflow_provider_awork.client.lists.resources import TIME_ENTRIES
 from airflow_provider_awork.doctor.page_checks import NOTHING_TO_SET, day_of, own_day
 from airflow_provider_awork.doctor.report import Finding, failed, ok, warning
@@ -100,7 +101,7 @@ def filter_on_updated_on(workspace: Workspace) -> Finding:
         raise NotCheckedError("needs the zone of literals")
     session = workspace.session
     try:
-        probe = checks.check_literals(session, zone=workspace.behaviour.literal_timezone, field="updatedOn")
+        probe = check_literals(session, zone=workspace.behaviour.literal_timezone, field="updatedOn")
     except AworkFilterError:
         return _updated_on_refused()
     except AworkAssumptionError:
@@ -108,7 +109,7 @@ def filter_on_updated_on(workspace: Workspace) -> Finding:
         return failed("does not find the newest entry in its own second", meaning, NOTHING_TO_SET)
     if probe is not None:
         return ok("finds the newest entry")
-    if not checks.accepts(session, TIME_ENTRIES, filterby="updatedOn ge datetime'2000-01-01T00:00'"):
+    if not accepts(session, TIME_ENTRIES, filterby="updatedOn ge datetime'2000-01-01T00:00'"):
         return _updated_on_refused()
     raise NotProvenError(NOTHING_VISIBLE)
 

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.client.lists.answers import decode_page
-from airflow_provider_awork.client.lists.checks import Probe, accepts, check_literals, newest_entry
+from airflow_provider_awork.client.lists.literal_checks import Probe, check_literals, newest_entry
+from airflow_provider_awork.client.lists.refusals import accepts
 from airflow_provider_awork.client.lists.resources import TIME_ENTRIES
 from airflow_provider_awork.exceptions import AworkAssumptionError, AworkFilterError
 

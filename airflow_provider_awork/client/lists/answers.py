@@ -1,4 +1,4 @@
-"""A list's answer as a page: raw rows, their ids and ``createdOn``, and what the headers say of it."""
+"""A list's answer as a page: raw rows, their ids and ``createdOn``, and the counts in its headers."""
 
 from __future__ import annotations
 

@@ -1,19 +1,18 @@
-"""Which time entries were created or updated since an instant: what it takes to tell changes apart, and no more."""
+"""The time entries that were created or updated since an instant, with just enough to tell changes apart."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
 
 from airflow_provider_awork.client.client import AworkClient
 from airflow_provider_awork.client.http import json_text
-from airflow_provider_awork.client.instants import instant_key
+from airflow_provider_awork.client.instants import instant_key, second_of
 from airflow_provider_awork.client.lists.answers import decode_page
-from airflow_provider_awork.client.lists.filters import all_of, datetime_literal
+from airflow_provider_awork.client.lists.filters import all_of, compare_instant
 from airflow_provider_awork.client.lists.pages import PAGE_SIZE
 
 
@@ -21,9 +20,9 @@ class EntryChange(NamedTuple):
     """
     The last change of one entry.
 
-    :param mark: tells this version of this entry from any other version and entry.
-    :param updated_on: UTC, as text whose order is that of time.
-    :param created_on: likewise.
+    :param mark: identifies this version of this entry.
+    :param updated_on: as :func:`.instant_key`.
+    :param created_on: as :func:`.instant_key`.
     """
 
     mark: str
@@ -40,34 +39,35 @@ class _Row(msgspec.Struct):
 
 def read_changes(client: AworkClient, path: str, *, filterby: str | None, since: str) -> list[EntryChange]:
     """
-    The entries that were changed from an instant on, all of them in one state: one request for up to 1000, and more
-    where awork does not tell how many there are.
+    Return the entries that were changed from an instant on, all in one state.
+
+    This takes one request for up to 1000 entries, and more if awork does not report their number.
 
     :param path: list of time entries, below the base URL.
     :param filterby: only entries that match.
     :param since: UTC, in whole seconds; empty for all entries.
-    :raises AworkAssumptionError: awork reads ``since`` in another zone than is assumed; the message names the way out.
+    :raises AworkAssumptionError: awork does not read ``since`` in the assumed zone; the message names the way out.
     """
     if since:
         client.check_literals(field="updatedOn")
     expression = all_of(filterby, _since(client, since) if since else None)
     query = {"page": 1, "pageSize": PAGE_SIZE, "orderby": "updatedOn desc", "filterby": expression}
     page = client.session.get(path, query, parse=decode_page)
-    # A page without a total may be short because awork caps pages: only exact paging tells where the list ends.
+    # A page without a total may be short because awork caps pages: only exact paging shows where the list ends.
     if page.total is not None and len(page.rows) >= page.total:
         return _changes(page.rows)
     return [change for rows in client.read_list(path, filterby=expression) for change in _changes(rows)]
 
 
 def read_newest_change(client: AworkClient, path: str, *, filterby: str | None) -> list[EntryChange]:
-    """The entry that was changed last, from one request of one row; none if no entry matches."""
+    """Return the entry that was changed last, from one request of one row; none if no entry matches."""
     query = {"page": 1, "pageSize": 1, "orderby": "updatedOn desc", "filterby": filterby}
     return _changes(client.session.get(path, query, parse=decode_page).rows)
 
 
 def _since(client: AworkClient, since: str) -> str:
-    instant = datetime.fromisoformat(since).replace(tzinfo=UTC)
-    return f"updatedOn ge {datetime_literal(instant, zone=client.config.extras.behaviour.literal_timezone)}"
+    zone = client.config.extras.behaviour.literal_timezone
+    return compare_instant("updatedOn", "ge", second_of(since, "updatedOn"), zone=zone)
 
 
 def _changes(rows: Iterable[msgspec.Raw]) -> list[EntryChange]:

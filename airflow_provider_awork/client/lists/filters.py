@@ -124,6 +124,20 @@ def datetime_literal(instant: datetime, *, zone: str = "UTC") -> str:
     return f"datetime'{local.replace(tzinfo=None).isoformat()}'"
 
 
+def compare_instant(field: str, operator: str, instant: datetime, *, zone: str) -> str:
+    """
+    Write the comparison of a field with an instant.
+
+    :param operator: awork's, such as ``ge``.
+    :param instant: aware.
+    :param zone: IANA zone in which awork reads literals.
+
+    >>> compare_instant("updatedOn", "ge", datetime(2026, 11, 1, 8, 30, tzinfo=UTC), zone="Europe/Berlin")
+    "updatedOn ge datetime'2026-11-01T09:30:00'"
+    """
+    return f"{field} {operator} {datetime_literal(instant, zone=zone)}"
+
+
 class Condition(str):
     """
     A condition on entries: awork's text, to be combined with ``&``, ``|``, ``~``, also with text of your own.

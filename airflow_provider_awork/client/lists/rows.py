@@ -38,10 +38,10 @@ class RowReader(Protocol):
 
 class WholeList:
     """
-    A list that does not page: one answer, in the order in which awork sends it.
+    A list that does not page: one answer, in awork's order.
 
     :param fetch: gets the answer.
-    :raises AworkPagingError: the answer says that more rows match, so the list pages after all.
+    :raises AworkPagingError: the answer reports more rows than it has, so the list pages after all.
     """
 
     def __init__(self, fetch: Callable[[], Page]) -> None:

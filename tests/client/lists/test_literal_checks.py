@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_awork.client.http.config import build_config
 from airflow_provider_awork.client.http.rate_limit import RateLimiter
 from airflow_provider_awork.client.http.session import AworkSession
-from airflow_provider_awork.client.lists import checks
+from airflow_provider_awork.client.lists import literal_checks
 from airflow_provider_awork.exceptions import AworkAssumptionError, AworkFilterError, AworkPagingError
 from airflow_provider_awork.sandbox import Answer, RuleRequest, Sandbox, Store
 
@@ -35,7 +35,7 @@ def newest(awork: Sandbox) -> dict[str, Any]:
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_literals_that_are_read_as_assumed(awork: Sandbox, field: str) -> None:
-    probe = checks.check_literals(session_for(awork), zone="UTC", field=field)
+    probe = literal_checks.check_literals(session_for(awork), zone="UTC", field=field)
 
     assert probe is not None
     assert probe.entry_id == newest(awork)["id"]
@@ -48,8 +48,8 @@ def test_literals_that_are_read_in_another_zone(awork: Sandbox, field: str, zone
     awork.settings.literal_timezone = zone
 
     with pytest.raises(AworkAssumptionError, match=f"{field}.*literal_timezone"):
-        checks.check_literals(session_for(awork), zone="UTC", field=field)
-    assert checks.check_literals(session_for(awork), zone=zone, field=field)
+        literal_checks.check_literals(session_for(awork), zone="UTC", field=field)
+    assert literal_checks.check_literals(session_for(awork), zone=zone, field=field)
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -60,9 +60,9 @@ def test_a_newest_entry_of_the_hour_that_the_zone_has_twice_is_not_asked_for(fie
     with Sandbox(literal_timezone="Europe/Berlin") as awork:
         awork.store.add(*(awork.make_entry(createdOn=text, updatedOn=text) for text in map(utc_text, instants)))
 
-        assert checks.check_literals(session_for(awork), zone="Europe/Berlin", field=field)
+        assert literal_checks.check_literals(session_for(awork), zone="Europe/Berlin", field=field)
         with pytest.raises(AworkAssumptionError):
-            checks.check_literals(session_for(awork), zone="America/New_York", field=field)
+            literal_checks.check_literals(session_for(awork), zone="America/New_York", field=field)
 
 
 def utc_text(instant: datetime) -> str:
@@ -74,12 +74,12 @@ def test_a_field_that_cannot_be_filtered(awork: Sandbox, field: str) -> None:
     awork.settings.unfilterable = {field}
 
     with pytest.raises(AworkFilterError):
-        checks.check_literals(session_for(awork), zone="UTC", field=field)
+        literal_checks.check_literals(session_for(awork), zone="UTC", field=field)
 
 
 def test_an_empty_workspace_proves_nothing() -> None:
     with Sandbox() as awork:
-        assert checks.check_literals(session_for(awork), zone="UTC") is None
+        assert literal_checks.check_literals(session_for(awork), zone="UTC") is None
 
 
 def test_a_newest_entry_that_is_deleted_meanwhile_is_not_taken_for_a_fault(awork: Sandbox) -> None:
@@ -88,7 +88,7 @@ def test_a_newest_entry_that_is_deleted_meanwhile_is_not_taken_for_a_fault(awork
             store.delete([newest(awork)["id"]])
 
     awork.faults.add(delete)
-    probe = checks.check_literals(session_for(awork), zone="UTC")
+    probe = literal_checks.check_literals(session_for(awork), zone="UTC")
 
     assert probe is not None
     assert probe.entry_id == newest(awork)["id"]
@@ -102,7 +102,7 @@ def test_a_newest_entry_that_is_changed_meanwhile_is_not_taken_for_a_fault(awork
 
     awork.faults.add(change)
 
-    assert checks.check_literals(session_for(awork), zone="UTC", field="updatedOn")
+    assert literal_checks.check_literals(session_for(awork), zone="UTC", field="updatedOn")
     assert len(awork.requests) == 4
 
 
@@ -113,15 +113,15 @@ def test_a_newest_entry_that_never_stands_still_is_no_proof_either_way(awork: Sa
 
     awork.faults.add(delete)
     with pytest.raises(AworkPagingError, match="change faster"):
-        checks.check_literals(session_for(awork), zone="UTC")
-    assert len(awork.requests) == 1 + 2 * checks.PROBES
+        literal_checks.check_literals(session_for(awork), zone="UTC")
+    assert len(awork.requests) == 1 + 2 * literal_checks.PROBES
 
 
 def test_an_instant_that_is_none_names_its_field(awork: Sandbox) -> None:
     awork.store.edit(newest(awork)["id"], updatedOn="yesterday")
 
     with pytest.raises(AworkPagingError, match="updatedOn 'yesterday'"):
-        checks.check_literals(session_for(awork), zone="UTC", field="updatedOn")
+        literal_checks.check_literals(session_for(awork), zone="UTC", field="updatedOn")
 
 
 BOUND = datetime(2025, 7, 1, tzinfo=UTC)
@@ -144,10 +144,10 @@ def add_entries_at(awork: Sandbox, *instants: datetime) -> None:
 def test_literals_that_are_read_in_another_zone_at_a_bound_alone(london: Sandbox, field: str, minutes: int) -> None:
     add_entries_at(london, BOUND + timedelta(minutes=minutes))
 
-    assert checks.check_literals(session_for(london), zone="UTC", field=field)
+    assert literal_checks.check_literals(session_for(london), zone="UTC", field=field)
     with pytest.raises(AworkAssumptionError, match=f"{field} ge .*literal_timezone"):
-        checks.check_bound(session_for(london), zone="UTC", field=field, bound=BOUND)
-    checks.check_bound(session_for(london), zone="Europe/London", field=field, bound=BOUND)
+        literal_checks.check_bound(session_for(london), zone="UTC", field=field, bound=BOUND)
+    literal_checks.check_bound(session_for(london), zone="Europe/London", field=field, bound=BOUND)
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -158,16 +158,16 @@ def test_literals_that_are_read_later_than_meant_at_a_bound(london: Sandbox, fie
     winter = datetime(2025, 11, 1, tzinfo=UTC)
     add_entries_at(london, winter + timedelta(minutes=minutes))
 
-    checks.check_bound(session_for(london), zone="UTC", field=field, bound=BOUND)
+    literal_checks.check_bound(session_for(london), zone="UTC", field=field, bound=BOUND)
     with pytest.raises(AworkAssumptionError, match=f"{field} lt .*literal_timezone"):
-        checks.check_bound(session_for(london), zone="UTC", field=field, bound=winter)
+        literal_checks.check_bound(session_for(london), zone="UTC", field=field, bound=winter)
 
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_bound_where_no_entry_is_on_the_wrong_side_holds(london: Sandbox, field: str) -> None:
     add_entries_at(london, BOUND - timedelta(minutes=61), BOUND)
 
-    checks.check_bound(session_for(london), zone="UTC", field=field, bound=BOUND)
+    literal_checks.check_bound(session_for(london), zone="UTC", field=field, bound=BOUND)
 
 
 def test_a_bound_on_a_field_that_awork_does_not_order_by(london: Sandbox) -> None:
@@ -179,4 +179,4 @@ def test_a_bound_on_a_field_that_awork_does_not_order_by(london: Sandbox) -> Non
 
     london.faults.add(refuse)
     with pytest.raises(AworkAssumptionError, match=r"updatedOn ge .*literal_timezone"):
-        checks.check_bound(session_for(london), zone="UTC", field="updatedOn", bound=BOUND)
+        literal_checks.check_bound(session_for(london), zone="UTC", field="updatedOn", bound=BOUND)

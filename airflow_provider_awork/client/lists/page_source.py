@@ -1,0 +1,76 @@
+"""The pages of one list endpoint, as :class:`.paging.PageReader` requests them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_awork.client.behaviour import AworkBehaviour
+from airflow_provider_awork.client.http.session import AworkSession
+from airflow_provider_awork.client.instants import second_of
+from airflow_provider_awork.client.lists.answers import decode_page
+from airflow_provider_awork.client.lists.filters import all_of, compare_instant
+from airflow_provider_awork.client.lists.pages import Page, PageRequest
+from airflow_provider_awork.client.lists.refusals import explain_refusal
+from airflow_provider_awork.exceptions import AworkFilterError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageSource:
+    """
+    Gets pages of a list endpoint.
+
+    :param session: sends the requests.
+    :param path: path below the base URL.
+    :param behaviour: what is assumed of awork.
+    :param filterby: only rows that match.
+    :param params: further query parameters.
+    """
+
+    session: AworkSession
+    path: str
+    behaviour: AworkBehaviour
+    filterby: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def fetch(self, request: PageRequest) -> Page:
+        """
+        Get a page; an empty one if awork refuses the order of the newest rows, as no promise rests on them.
+
+        :raises AworkFilterError: awork refuses the filter that was passed in.
+        :raises AworkAssumptionError: awork refuses the order or the anchor; the message names the way out.
+        """
+        try:
+            return self.session.get(self.path, self._query(request), parse=decode_page)
+        except AworkFilterError as error:
+            if request.newest_first:
+                log.info("The end of %s is found without its newest rows: %s", self.path, error)
+                return Page([], [], [])
+            raise explain_refusal(
+                self.session,
+                self.path,
+                error,
+                filterby=self.filterby,
+                is_anchored=request.anchor is not None,
+                order_by_id=self.behaviour.order_by_id,
+            ) from error
+
+    def _query(self, request: PageRequest) -> dict[str, Any]:
+        orderby = "createdOn,id" if self.behaviour.order_by_id else "createdOn"
+        return {
+            **self.params,
+            "page": request.number,
+            "pageSize": request.size,
+            "orderby": "createdOn desc" if request.newest_first else orderby,
+            "filterby": all_of(self.filterby, self._from_anchor(request)),
+        }
+
+    def _from_anchor(self, request: PageRequest) -> str | None:
+        if request.anchor is None:
+            return None
+        instant = second_of(request.anchor, "createdOn")
+        return compare_instant("createdOn", "ge", instant, zone=self.behaviour.literal_timezone)

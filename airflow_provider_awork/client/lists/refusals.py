@@ -1,0 +1,47 @@
+"""Why awork refused a request for a page."""
+
+from __future__ import annotations
+
+from airflow_provider_awork.client.http.session import AworkSession
+from airflow_provider_awork.client.lists.answers import decode_page
+from airflow_provider_awork.exceptions import AworkAssumptionError, AworkFilterError, AworkRequestError
+
+
+def explain_refusal(
+    session: AworkSession,
+    path: str,
+    error: AworkFilterError,
+    *,
+    filterby: str | None,
+    is_anchored: bool,
+    order_by_id: bool,
+) -> AworkRequestError | AworkAssumptionError:
+    """
+    Return the error to raise: awork refused our order, our anchor, or the filter that was passed in.
+
+    :param filterby: the filter that was passed in.
+    :param is_anchored: whether the page had our filter on ``createdOn``.
+    :param order_by_id: whether the page was ordered by ``createdOn,id``.
+    """
+    if is_anchored:
+        return AworkAssumptionError(
+            f"awork does not filter {path} by createdOn ({error}). Set the connection extra anchor_on_created_on "
+            "to false: pages are then found by offset alone, with more requests when entries change."
+        )
+    if not accepts(session, path, filterby=filterby):
+        return error
+    if order_by_id and accepts(session, path, filterby=filterby, orderby="createdOn"):
+        return AworkAssumptionError(
+            f"awork does not order {path} by a second term ({error}). Set the extra order_by_id to false."
+        )
+    return AworkAssumptionError(f"awork does not order {path} by createdOn ({error}): it cannot be read exactly.")
+
+
+def accepts(session: AworkSession, path: str, *, filterby: str | None = None, orderby: str | None = None) -> bool:
+    """Whether awork accepts a filter and an order."""
+    query = {"page": 1, "pageSize": 1, "filterby": filterby, "orderby": orderby}
+    try:
+        session.get(path, query, parse=decode_page)
+    except AworkFilterError:
+        return False
+    return True
