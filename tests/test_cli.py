@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -127,7 +128,7 @@ def test_a_report_as_table_and_file(
     assert main(["doctor", "--json", str(file)]) == 0
 
     table = capsys.readouterr().out
-    for text in (*CHECKS, "Check", "Result", "Found", "What it means", "What to set", awork.settings.workspace.name):
+    for text in (*CHECKS, "Check", "Result", "Found, what it means, what to set", awork.settings.workspace.name):
         assert text in table
     assert_healthy(json.loads(file.read_text()), awork)
     assert_no_key(table)
@@ -162,6 +163,43 @@ def test_a_broken_workspace_ends_with_1(
 
     assert main(["doctor"]) == 1
     assert re.search(r"Permissions +│ failed +│", capsys.readouterr().out)
+
+
+def test_extras_that_fit_the_workspace_are_ready_to_paste(
+    connections: None,
+    awork: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(awork.settings, "tie_break", "refused")
+    monkeypatch.setattr(awork.settings, "literal_timezone", "Europe/Berlin")
+    file = tmp_path / "report.json"
+
+    assert main(["doctor", "--json", str(file)]) == 1
+
+    *_, label, line = capsys.readouterr().out.splitlines()
+    assert label == "Extras of the connection that fit this workspace:"
+    extras = {"order_by_id": False, "literal_timezone": "Europe/Berlin"}
+    assert json.loads(line) == extras
+    assert json.loads(file.read_text())["extras"].items() >= extras.items()
+    with connection_in_environment(awork.url, KEY, conn_id="awork_pasted", **extras):
+        assert main(["doctor", "--conn-id", "awork_pasted"]) == 0
+    assert "Extras of the connection" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_table_is_whole_at(width: int, connections: None, awork: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_awork.doctor.command.WIDTH_OF_FILES", width)
+    monkeypatch.setattr(sys, "stdout", output := io.StringIO())
+    monkeypatch.setattr(awork.settings, "unfilterable", {"createdOn"})
+
+    main(["doctor"])
+
+    lines = output.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert "…" not in output.getvalue()
+    assert all(any(line.startswith(f"│ {name} ") for line in lines) for name in CHECKS)
 
 
 def test_warnings_end_with_0(

@@ -105,6 +105,7 @@ def examine(client: AworkClient, *, connection: str) -> Report:
         workspace_name=identity.workspace_name if identity else None,
         identity=identity.name if identity else None,
         findings=findings,
+        behaviour=workspace.behaviour,
         requests=client.session.requests_sent,
         seconds=round(time.monotonic() - started, 3),
     )

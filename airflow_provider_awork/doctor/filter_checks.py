@@ -28,7 +28,8 @@ def filter_on_created_on(workspace: Workspace) -> Finding:
     if not literals.filterable:
         if not anchored:
             return ok("refused", "windows on createdOn fail; anchor_on_created_on is false, so exports work")
-        return failed("refused", "exports of several pages fail", "anchor_on_created_on: false")
+        setting = "anchor_on_created_on: false"
+        return failed("refused", "exports of several pages fail", setting, anchor_on_created_on=False)
     if literals.probe is None:
         raise NotProvenError(NOTHING_VISIBLE)
     return ok("finds the newest entry", "" if anchored else "anchor_on_created_on may be true")
@@ -49,6 +50,7 @@ def zone_of_literals(workspace: Workspace) -> Finding:
         "windows on createdOn and updatedOn would be shifted; exports notice and fail",
         f"literal_timezone: {literals.zone}, or your awork's zone that is at {offset} on "
         f"{literals.probe.second:%Y-%m-%d}",
+        literal_timezone=literals.zone,
     )
 
 
@@ -74,6 +76,7 @@ def seconds_of_literals(workspace: Workspace) -> Finding:
         literals.seconds,
         "exports of several pages, and windows on createdOn and updatedOn, fail",
         "anchor_on_created_on: false; windows on startDateLocal",
+        anchor_on_created_on=False,
     )
 
 

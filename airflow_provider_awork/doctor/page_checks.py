@@ -171,18 +171,20 @@ def order_of_ties(workspace: Workspace) -> Finding:
     if samples.orderby == "createdOn":
         if not by_id:
             return ok("a second term is refused", f"{fallback}: order_by_id is false")
-        return failed("a second term is refused", "exports fail", f"order_by_id: false; {fallback}")
+        setting = f"order_by_id: false; {fallback}"
+        return failed("a second term is refused", "exports fail", setting, order_by_id=False)
     kept = next((kept for kept in _ties_kept(workspace) if kept is not None), None)
     if kept is None:
         raise NotProvenError("accepted, but no two entries are equal in the first term")
     if kept:
-        return ok("kept", "" if by_id else "order_by_id may be true")
+        return ok("kept", "" if by_id else "order_by_id may be true", order_by_id=True)
     if not by_id:
         return ok("accepted, but not kept", f"{fallback}: order_by_id is false")
     return failed(
         "accepted, but not kept",
         "where a group of entries with the same createdOn crosses a page, entries could be lost",
         f"order_by_id: false; {fallback}",
+        order_by_id=False,
     )
 
 
