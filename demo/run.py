@@ -1,13 +1,14 @@
 """
-The daily export, end to end on this machine: a local awork, real Airflow, local files.
+Run the daily export on this machine: a local awork, real Airflow, local files.
 
-Run by ``make demo``. Everything goes to ``demo-output/``; running it again writes the same data files.
+``make demo`` runs it. Everything goes to ``demo-output/``; running it again writes the same data files.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -34,21 +35,22 @@ console = Console()
 
 @contextmanager
 def local_awork() -> Iterator[str]:
-    """A local awork in a process of its own; gives its base URL."""
+    """Run a local awork in another process; yields its base URL."""
     command = [sys.executable, "-m", "airflow_provider_awork.sandbox", "--port", "0", "--entries", str(ENTRIES)]
     command += ["--seed", "7", "--token", API_KEY, "--end", str(LAST_DAY + timedelta(days=1))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             first_line = server.stdout.readline() if server.stdout else ""
-            if "http://" not in first_line:
+            url = re.search(r"http://\S+", first_line)
+            if url is None:
                 raise SystemExit("The local awork did not start")
-            yield first_line.split()[-1]
+            yield url[0]
         finally:
             server.terminate()
 
 
 def prepare_airflow(base_url: str) -> None:
-    """An Airflow of the demo's own. Must run before Airflow is imported."""
+    """Give the demo its own Airflow home; must run before Airflow is imported."""
     home = OUTPUT / "airflow"
     home.mkdir(parents=True, exist_ok=True)
     connection = {"conn_type": "awork", "host": base_url, "password": API_KEY}
@@ -79,8 +81,8 @@ def export_days(days: list[date]) -> None:
             raise SystemExit(f"The run for {day} ended as {run.state}")
 
 
-def awork_says(base_url: str, day: date) -> int:
-    """How many entries the local awork holds for a day, asked without the provider."""
+def count_entries(base_url: str, day: date) -> int:
+    """Count the local awork's entries of a day without the provider."""
     answer = requests.get(
         f"{base_url}/timeentries",
         params={
@@ -96,13 +98,13 @@ def awork_says(base_url: str, day: date) -> int:
 
 
 def show_days(base_url: str, days: list[date]) -> list[str]:
-    """A row for each day: what was written and what awork holds. Returns the files."""
-    table = Table("day", "files", "rows", "awork says", "bytes", "requests", title="What was written")
+    """Print the written and the expected rows of each day, and return the files."""
+    table = numbers_table("day", "files", "rows", "in awork", "bytes", "requests", title="Written files")
     files = []
     for day in days:
-        folder = OUTPUT / "daily" / f"work_date={day}"
+        folder = next((OUTPUT / "daily").glob(f"*={day}"))
         manifest: dict[str, Any] = json.loads((folder / "_manifest.json").read_text())
-        expected = awork_says(base_url, day)
+        expected = count_entries(base_url, day)
         if manifest["rows"] != expected:
             raise SystemExit(f"{day}: {manifest['rows']} rows were written, but awork holds {expected}")
         files += [str(folder / file["name"]) for file in manifest["files"]]
@@ -113,24 +115,32 @@ def show_days(base_url: str, days: list[date]) -> list[str]:
 
 
 def show_hours(files: list[str]) -> None:
-    """Hours by project, and a few entries, read from the files with DuckDB."""
+    """Read the files with DuckDB, and print the hours by project and a few entries."""
     import duckdb
 
     entries = duckdb.read_parquet(files)  # noqa: F841, the queries name it
-    hours = Table("project", "entries", "hours", "billable", title="Hours by project")
+    hours = numbers_table("project", "entries", "hours", "billable", title="Hours by project")
     for name, count, total, billable in duckdb.sql(
         "SELECT coalesce(project_name, 'without a project'), count(*), sum(duration) / 3600, "
         "sum(duration) FILTER (is_billable) / 3600 FROM entries GROUP BY 1 ORDER BY 3 DESC LIMIT 10"
     ).fetchall():
         hours.add_row(name, f"{count:,}", f"{total:,.1f}", f"{billable or 0:,.1f}")
     console.print(hours)
-    sample = Table("work_date", "started_at", "duration", "user", "project", "note", title="A sample")
+    sample = Table("started_at", "seconds", "user", "project", "note", title="Five entries", show_lines=True)
     for row in duckdb.sql(
-        "SELECT work_date, started_at, duration, user_last_name, project_name, left(note, 40) FROM entries "
-        "WHERE note IS NOT NULL ORDER BY created_on LIMIT 5"
+        "SELECT strftime(started_at, '%m-%d %H:%M'), duration, user_last_name, project_name, left(note, 40) "
+        "FROM entries WHERE note IS NOT NULL AND started_at IS NOT NULL ORDER BY created_on LIMIT 5"
     ).fetchall():
         sample.add_row(*(str(value) for value in row))
     console.print(sample)
+
+
+def numbers_table(name: str, *numbers: str, title: str) -> Table:
+    """A table with one column of names and further columns of numbers."""
+    table = Table(name, title=title)
+    for heading in numbers:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
 
 
 def main() -> None:

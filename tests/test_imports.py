@@ -48,8 +48,8 @@ ALLOWED = {
     "triggers": {"triggers", *OPERATORS},
     "sensors": {"sensors", "triggers", "operators", *OPERATORS},
     "transfers": {"transfers", "assets", "operators", *OPERATORS},
-    "doctor": {"doctor", "columns", *CLIENT},
-    "cli": {"doctor", *HOOKS, "hooks"},
+    "doctor": {"doctor", "hooks", *HOOKS},
+    "cli": {"doctor", EVERYTHING_OF_AIRFLOW},
     "__main__": {"cli"},
     "sandbox": {"sandbox"},
 }

@@ -24,7 +24,7 @@ from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.version_compat import AirflowException
 
-WIDTH_OF_FILES = 100  # characters; a terminal has its own width
+WIDTH_OF_FILES = 80  # characters; a terminal has its own width
 STYLES = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.FAILED: "bold red"}
 
 
@@ -79,7 +79,7 @@ def _write(file: str, text: str) -> None:
 def _print_report(report: Report, output: TextIO) -> None:
     console = Console(file=output, width=None if output.isatty() else WIDTH_OF_FILES)
     at = f" at {report.base_url}" if report.base_url else ""
-    table = Table(title=Text(f"Connection {report.connection}{at}"), title_justify="left", show_lines=True)
+    table = Table(title=Text(f"Connection {report.connection}{at}"), title_justify="left")
     table.add_column("Check", no_wrap=True)
     table.add_column("Result", no_wrap=True)
     table.add_column("Found, what it means, what to set", overflow="fold")
