@@ -48,6 +48,7 @@ PYTHON = [code for page in PAGES.values() for code in re.findall(r"```python\n(.
 # Blocks of other languages, by how they start.
 OTHER_BLOCKS = {
     "README.md": ["pip install", "make demo", "export AIRFLOW_CONN", "python -m", "MERGE INTO", "python -m"],
+    "docs/architecture.md": ["sandbox/", "page 1", "_writing.json"],
     "docs/doctor.md": ["python -m", "┏━━"],
     "docs/oauth.md": ["https://", "pair=$(curl"],
 }
@@ -67,6 +68,14 @@ def test_every_block_is_known_here() -> None:
         known = OTHER_BLOCKS.get(name, [])
         assert len(others) == len(known), name
         assert all(text.startswith(start) for text, start in zip(others, known, strict=True)), name
+
+
+def test_the_architecture_names_files_that_are_there() -> None:
+    table = PAGES["docs/architecture.md"].partition("## Where to change what")[2]
+    paths = re.findall(r"`([\w/]+(?:\.py|\.json|/))`", table)
+
+    assert len(paths) > 15
+    assert [path for path in paths if not (ROOT / "airflow_provider_awork" / path).exists()] == []
 
 
 def test_the_dag_of_ten_lines_exports(tmp_path: Path) -> None:
