@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -119,7 +119,7 @@ class Claim:
         announced: Owner | None = None
         while True:
             try:
-                return self._update(self._claimed)
+                return self._claim()
             except _BusyError as busy:
                 if time.monotonic() >= deadline:
                     raise
@@ -130,7 +130,7 @@ class Claim:
 
     def warn_if_not_exclusive(self) -> None:
         """Try out whether the storage creates files exclusively."""
-        if not retry(self._store.creates_exclusively, MARKER_NAME, self._marker()):
+        if not retry(self._store.creates_exclusively, MARKER_NAME, self._marker(self._names)):
             log.warning(
                 "The storage of %s does not create files exclusively, so two runs that start at the same moment may "
                 "both believe to be alone. Set max_active_tis_per_dag=1 on the task.",
@@ -152,8 +152,15 @@ class Claim:
         :raises AworkDestinationBusyError: another run took the destination over.
         """
         with self._lock:
-            self._names |= dict.fromkeys(names)
-            self._update(self._renewed)
+            noted = self._names | dict.fromkeys(names)
+
+            def renewed(current: bytes | None) -> bytes:
+                self._require_mine(current)
+                return self._marker(noted)
+
+            self._update(renewed)
+            # Only now: what is not noted may be another run's by the time this one deletes what it left.
+            self._names = noted
 
     def names_of_another(self) -> Sequence[str]:
         """What the run noted that took this claim over, if one did."""
@@ -172,35 +179,56 @@ class Claim:
     def end(self) -> None:
         """Remove the marker, unless it is another run's."""
         self.stop_heartbeat(wait=True)
+
+        def removed(current: bytes | None) -> None:
+            self._require_mine(current)
+
         with contextlib.suppress(AworkDestinationBusyError):
-            self._update(self._require_mine)
+            self._update(removed)
 
     def release(self) -> None:
         """Let the next run, whoever it is, take over at once and delete what this one could not."""
         self.stop_heartbeat(wait=True)
-
-        def released(current: bytes | None) -> bytes:
-            self._require_mine(current)
-            return self._marker(released=True)
-
         try:
-            self._update(released)
+            self._update(self._released)
         except Exception:  # another error is on its way
-            log.warning(
-                "Could not release %s: the next run waits until this one's claim is %s old",
-                self._destination / MARKER_NAME,
-                self._stale_after,
-                exc_info=True,
-            )
+            log.warning(self._unreleased(), exc_info=True)
 
-    def _claimed(self, current: bytes | None) -> bytes:
-        held = self._parse(current)
-        if held is not None:
-            self._require_free(held)
-            if held.claim != self._id:
-                log.warning("Taking over %s from %s, silent since %s", self._destination, held.owner, held.heartbeat)
-            self._names = dict.fromkeys(held.names)
-        return self._marker()
+    def abandon(self) -> None:
+        """Release the destination if :meth:`take` claimed it, whether or not it came to its end."""
+        self.stop_heartbeat(wait=True)
+        try:
+            self._store.update(MARKER_NAME, self._released)  # once: the storage may be what failed
+        except AworkDestinationBusyError:
+            log.debug("%s is not claimed", self._destination)
+        except Exception:
+            log.warning(self._unreleased(), exc_info=True)
+
+    def _released(self, current: bytes | None) -> bytes:
+        """Keep what is noted, which is all that may lie there."""
+        return self._marker(self._require_mine(current).names, released=True)
+
+    def _unreleased(self) -> str:
+        marker = self._destination / MARKER_NAME
+        return f"Could not release {marker}: the next run waits until this one's claim is {self._stale_after} old"
+
+    def _claim(self) -> None:
+        inherited: tuple[str, ...] = ()
+
+        def claimed(current: bytes | None) -> bytes:
+            nonlocal inherited
+            held = self._parse(current)
+            if held is not None:
+                self._require_free(held)
+                if held.claim != self._id:
+                    log.warning(
+                        "Taking over %s from %s, silent since %s", self._destination, held.owner, held.heartbeat
+                    )
+            inherited = held.names if held else ()
+            return self._marker(inherited)
+
+        self._update(claimed)
+        self._names = dict.fromkeys(inherited)
 
     def _require_free(self, held: _Marker) -> None:
         silent = datetime.now(UTC) - held.heartbeat
@@ -214,14 +242,11 @@ class Claim:
             held.owner,
         )
 
-    def _renewed(self, current: bytes | None) -> bytes:
-        self._require_mine(current)
-        return self._marker()
-
-    def _require_mine(self, current: bytes | None) -> None:
+    def _require_mine(self, current: bytes | None) -> _Marker:
         held = self._parse(current)
         if held is None or held.claim != self._id:
             raise self._lost(held)
+        return held
 
     def _lost(self, held: _Marker | None) -> AworkDestinationBusyError:
         by = f"taken over by {held.owner}" if held else f"given to another run, or {MARKER_NAME} was deleted"
@@ -230,7 +255,7 @@ class Claim:
             f"A run counts as dead after {self._stale_after} without a heartbeat."
         )
 
-    def _marker(self, *, released: bool = False) -> bytes:
+    def _marker(self, names: Iterable[str], *, released: bool = False) -> bytes:
         marker = _Marker(
             schema_version=_MARKER_SCHEMA_VERSION,
             owner=self._owner,
@@ -238,7 +263,7 @@ class Claim:
             started=self._started,
             heartbeat=datetime.now(UTC),
             released=released,
-            names=tuple(self._names),
+            names=tuple(names),
         )
         return msgspec.json.format(msgspec.json.encode(marker), indent=2)
 

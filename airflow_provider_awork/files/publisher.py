@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Self
 
 from airflow_provider_awork.exceptions import (
     AworkConfigError,
+    AworkDestinationBusyError,
     AworkDestinationError,
     AworkError,
     AworkPublishError,
@@ -106,8 +107,7 @@ class Publisher:
             with self._explained("prepare"):
                 retry(self._store.prepare)
                 self._published_names()  # an unreadable manifest must stop the run before anything is read from awork
-                self._claim.take(wait_for=self._wait_for)
-                self._claim.warn_if_not_exclusive()
+                self._take_claim()
         except AworkPublishError as error:
             if error.__cause__ is not None and is_refusal(error.__cause__):
                 raise AworkDestinationError(
@@ -115,8 +115,18 @@ class Publisher:
                     "delete there."
                 ) from error.__cause__
             raise
-        self._claim.start_heartbeat()
         return self
+
+    def _take_claim(self) -> None:
+        try:
+            self._claim.take(wait_for=self._wait_for)
+            self._claim.warn_if_not_exclusive()
+            self._claim.start_heartbeat()
+        except AworkDestinationBusyError:
+            raise
+        except BaseException:  # there is no block whose end would release it
+            self._claim.abandon()
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -8,7 +8,6 @@ import errno
 import logging
 import os
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -22,6 +21,7 @@ from airflow_provider_awork.exceptions import (
     AworkPublishError,
     is_missing_connection,
 )
+from airflow_provider_awork.files.local_lock import LocalLock
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 Change = Callable[[bytes | None], bytes | None]
 _T = TypeVar("_T")
 
-_LOCK_PATIENCE = 30.0  # seconds; the lock on a local file is held for one fsync
+_LOCK_PATIENCE = 30.0  # seconds without a sign of life; the lock on a local file is held for one fsync
 # The filesystems try again on their own, each in its way and some for very long, so each of our tries has a limit, and
 # after this time no further one begins.
 _STORAGE_SECONDS = 300.0
@@ -118,19 +118,14 @@ class LocalStore:
 
     def update(self, name: str, change: Change) -> None:
         """The temporary file is the lock, as git does it with ``index.lock``."""
-        lock = self._folder / f".{name}.tmp"
-        _create_lock(lock)
-        try:
+        with LocalLock(self._folder / f".{name}.tmp", stale_after=_LOCK_PATIENCE) as lock:
             data = change(self.read(name))
             if data is None:
+                lock.require_held()
                 self.delete(name)
-                lock.unlink()
             else:
-                lock.write_bytes(data)
-                self._publish(lock, name)
-        except BaseException:
-            lock.unlink(missing_ok=True)
-            raise
+                lock.publish(data, self._folder / name)
+                self._sync_folder()
 
     def creates_exclusively(self, name: str, data: bytes) -> bool:
         return True
@@ -141,19 +136,11 @@ class LocalStore:
     def _publish(self, temporary: Path, name: str) -> None:
         _sync(temporary)
         temporary.replace(self._folder / name)
+        self._sync_folder()
+
+    def _sync_folder(self) -> None:
         with contextlib.suppress(OSError):  # some network file systems cannot sync a folder
             _sync(self._folder)
-
-
-def _create_lock(lock: Path) -> None:
-    deadline = time.monotonic() + _LOCK_PATIENCE
-    while True:
-        try:
-            return lock.touch(exist_ok=False)
-        except FileExistsError:
-            if time.monotonic() > deadline:  # its run was killed while it held it
-                lock.unlink(missing_ok=True)
-        time.sleep(0.02)
 
 
 def _sync(path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_awork.exceptions import AworkDestinationBusyError, AworkPublishError
 from airflow_provider_awork.files import stores
-from airflow_provider_awork.files.marker import MARKER_NAME, Owner
+from airflow_provider_awork.files.marker import MARKER_NAME, Claim, Owner
 from airflow_provider_awork.files.publisher import Publisher
 from tests.helpers.publishing import (
     NEW_SET,
@@ -167,3 +167,55 @@ def test_an_unreadable_marker_stops_the_run(local: Any) -> None:
     local.fs.pipe_file(f"{local.path}/{MARKER_NAME}", b"{}")
     with pytest.raises(AworkPublishError, match="If no other run does, delete it"):
         Publisher(local, owner=OWNER).__enter__()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("stopped"), OSError(errno.EIO, "the storage broke")])
+def test_a_failure_after_the_claim_and_before_the_block_releases_it(
+    destination: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(claim: Claim) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Claim, "warn_if_not_exclusive", fail)
+        with pytest.raises((RuntimeError, AworkPublishError)):
+            Publisher(destination, owner=OWNER).__enter__()
+    export(destination, tmp_path, NEW_SET, OTHER_RUN, wait_for=NO_WAIT)
+    assert_only_set(destination, NEW_SET)
+
+
+def test_a_claim_that_was_written_although_it_failed_is_released_with_its_names(
+    local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = Publisher(local, owner=OWNER).__enter__()
+    dead.put(spool(tmp_path, 0, b"of the dead run"))
+    update = stores.LocalStore.update
+
+    def write_and_fail(store: Any, name: str, change: Any) -> None:
+        monkeypatch.setattr(stores.LocalStore, "update", update)
+        update(store, name, change)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stores.LocalStore, "update", write_and_fail)
+    with pytest.raises(KeyboardInterrupt):
+        Publisher(local, owner=SECOND_TRY).__enter__()
+    export(local, tmp_path, NEW_SET, OTHER_RUN, wait_for=NO_WAIT)
+    assert_only_set(local, NEW_SET)
+
+
+def test_a_loser_does_not_delete_what_it_could_not_note(
+    local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loser = Publisher(local, owner=OWNER).__enter__()
+    deleted: list[str] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(stores.LocalStore, "update", fail_with_a_full_disk)
+        with pytest.raises(AworkPublishError, match="disk full"):
+            loser.put(spool(tmp_path, 0, b"shared"))
+    monkeypatch.setattr(stores.LocalStore, "delete", lambda store, name: deleted.append(name))
+    loser.__exit__(RuntimeError, RuntimeError(), None)
+    assert not any(name.startswith(("part-", ".part-")) for name in deleted)
+
+
+def fail_with_a_full_disk(*_: Any) -> None:
+    raise OSError(errno.ENOSPC, "disk full")
