@@ -53,6 +53,16 @@ SHOWN_IDS = 5
 class AworkError(AirflowException):
     """Root of all errors of this package."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the attributes as they are: the constructors take other arguments than the message."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(error_class: type[AworkError], args: tuple[Any, ...], attributes: dict[str, Any]) -> AworkError:
+    error = error_class.__new__(error_class, *args)
+    error.__dict__.update(attributes)
+    return error
+
 
 class AworkConfigError(AworkError, AirflowFailException, ValueError):
     """A connection or a parameter has a value that cannot work; the message names it and the way out."""
