@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from airflow_provider_awork.client.http.rate_limit import LONGEST_WAIT_SECONDS
 from airflow_provider_awork.exceptions import AworkDestinationBusyError, AworkRateLimitError
 from airflow_provider_awork.version_compat import AirflowFailException, RetryDecision, RetryPolicy
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 UNKNOWN_WAIT = timedelta(minutes=1)
-LONGEST_WAIT = timedelta(hours=1)
 BUSY_WAIT = timedelta(minutes=5)
 
 
@@ -23,7 +23,7 @@ class AworkRetryPolicy(RetryPolicy):
     ======================================  =========================================================================
     error                                   decision
     ======================================  =========================================================================
-    ``AworkRateLimitError``                 another try when awork accepts requests again, within an hour
+    ``AworkRateLimitError``                 another try when awork accepts requests again, within five minutes
     ``AworkDestinationBusyError``           another try in five minutes
     permanent errors                        none; Airflow fails the task without asking any policy
     anything else                           as the task's ``retry_delay`` says
@@ -63,4 +63,4 @@ def _bounded(seconds: float | None) -> timedelta:
     """Bound the wait that awork asked for: at least a second, since awork may round down to whole seconds."""
     if seconds is None:
         return UNKNOWN_WAIT
-    return timedelta(seconds=min(max(seconds, 1.0), LONGEST_WAIT.total_seconds()))
+    return timedelta(seconds=min(max(seconds, 1.0), LONGEST_WAIT_SECONDS))

@@ -60,7 +60,7 @@ def rate_limited(**said: Any) -> AworkRateLimitError:
         (rate_limited(retry_after=47.0), timedelta(seconds=47)),
         (rate_limited(retry_after=0.0), timedelta(seconds=1)),
         (rate_limited(retry_after=-5.0), timedelta(seconds=1)),
-        (rate_limited(retry_after=1e9), timedelta(hours=1)),
+        (rate_limited(retry_after=1e9), timedelta(minutes=5)),
         (rate_limited(), timedelta(minutes=1)),
         (AworkDestinationBusyError("busy"), timedelta(minutes=5)),
     ],

@@ -25,6 +25,8 @@ REQUESTS_PER_SECOND = 45
 REQUESTS_PER_MINUTE = 900
 UNKNOWN_WAIT = 60.0
 LONGEST_MARGIN = 5.0
+# No single wait is longer, whatever a header says: a destination is held meanwhile.
+LONGEST_WAIT_SECONDS = 300.0
 
 
 class RateLimiter:
@@ -45,14 +47,14 @@ class RateLimiter:
         requests_per_second: float = REQUESTS_PER_SECOND,
         minute: float = 60.0,
         second: float = 1.0,
-        max_wait: float = 300.0,
+        max_wait: float = LONGEST_WAIT_SECONDS,
     ) -> None:
         # Evenly spaced rather than in bursts: what the network delays then adds little to the next second.
         self._spacing = second / requests_per_second
         self._next_at = 0.0
         self._own_minute = _SlidingWindow(requests_per_minute, minute)
-        self._server_minute = _ServerBudget(minute)
-        self._server_second = _ServerBudget(second)
+        self._server_minute = _ServerBudget(minute, longest_wait=max_wait)
+        self._server_second = _ServerBudget(second, longest_wait=max_wait)
         self._max_wait = max_wait
         self._in_flight = 0
         self._paused_until = 0.0
@@ -198,10 +200,12 @@ class _ServerBudget:
     was learnt is answered with a larger one.
 
     :param length: of the window, in seconds.
+    :param longest_wait: seconds after which a used-up window counts as over, whatever its reset says.
     """
 
-    def __init__(self, length: float) -> None:
+    def __init__(self, length: float, *, longest_wait: float) -> None:
         self._length = length
+        self._longest_wait = longest_wait
         self._remaining = math.inf
         self._learnt = 0.0
         self._ends = 0.0
@@ -213,6 +217,7 @@ class _ServerBudget:
         if new_window or remaining <= self._remaining:
             self._remaining, self._learnt = remaining, now
             if reset is not None:
+                reset = min(max(reset, 0.0), self._longest_wait)
                 # Rounded up to whole seconds, so the smallest of many is near the truth.
                 self._ends = now + reset if new_window else min(self._ends, now + reset)
 
@@ -268,6 +273,6 @@ def http_date(text: str | None) -> datetime | None:
     """The date of a header such as ``Date``; None if it is missing or unreadable."""
     try:
         date = email.utils.parsedate_to_datetime(text or "")
-    except ValueError:
+    except (ValueError, OverflowError):  # numbers that no date can have
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -13,7 +14,7 @@ from rich.pretty import pretty_repr
 
 from airflow_provider_awork.client.http.answer import decode_json
 from airflow_provider_awork.client.http.config import ConnectionExtras, build_config
-from airflow_provider_awork.client.http.rate_limit import RateLimiter
+from airflow_provider_awork.client.http.rate_limit import LONGEST_WAIT_SECONDS, RateLimiter
 from airflow_provider_awork.client.http.session import AworkSession, RetryRules
 from airflow_provider_awork.client.lists.answers import decode_page
 from airflow_provider_awork.exceptions import (
@@ -162,6 +163,52 @@ def test_a_429_waits_for_what_the_server_says_within_bounds(
     assert len(waits) == 2
     if said and said != "no time given":
         assert said in caplog.text
+
+
+ODD_RESETS = ["3600", "1796000000", "-5", "NaN", "inf", "1e300", "1_0", "9" * 5000, "soon", ""]
+
+
+@pytest.mark.parametrize("status", [200, 429])
+@pytest.mark.parametrize("reset", ODD_RESETS, ids=lambda each: each[:12])
+def test_no_reset_makes_a_request_wait_longer_than_the_bound(awork: Sandbox, status: int, reset: str) -> None:
+    body = [] if status == 200 else None
+    used_up = {"x-ratelimit-remaining-minute": "0", "x-ratelimit-remaining-second": "0", "ratelimit-reset": reset}
+    awork.faults.add(first(1, Answer(status, body, headers={"aw-totalitems": "0", **used_up})))
+    config = build_config(token=awork.token, base_url=awork.url)
+    limiter = RateLimiter(requests_per_minute=10_000, minute=0.5, second=0.01, max_wait=0.5)
+    session = AworkSession(config, retry=QUICK, limiter=limiter)
+
+    started = time.monotonic()
+    if status == 200:
+        assert read(session) == 0
+    assert read(session) == 30
+
+    assert time.monotonic() - started < 5
+    assert limiter.waited_seconds < 1.5
+
+
+@pytest.mark.parametrize("reset", ["3600", "1796000000", "1e300"])
+def test_a_used_up_minute_is_over_after_five_minutes_at_the_latest(reset: str) -> None:
+    limiter = RateLimiter(requests_per_minute=1000)
+    limiter.observe({"x-ratelimit-remaining-minute": "0", "ratelimit-reset": reset}, sent=time.monotonic())
+    assert 290 < limiter._wait(time.monotonic() + 1) <= LONGEST_WAIT_SECONDS == 300
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Mon, 01 Jan 0001 00:00:00 +2359",
+        "Fri, 31 Dec 99999999999999999999 23:59:59 GMT",
+        "Fri, 31 Dec 2026 23:59:59 +99999999999999",
+        "9" * 5000,
+    ],
+    ids=lambda each: each[-20:],
+)
+@pytest.mark.parametrize("name", ["retry-after", "date"])
+def test_dates_far_away_are_bounded_or_unreadable(date: str, name: str) -> None:
+    headers = {"retry-after": in_a_minute(), name: date}
+    assert 0.1 <= RateLimiter(requests_per_minute=1).pause(headers) <= LONGEST_WAIT_SECONDS
 
 
 def test_endless_429_ends_with_a_clear_error(awork: Sandbox) -> None:
