@@ -25,7 +25,7 @@ from airflow_provider_awork.client.client import AworkClient
 from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.client.http.answer import Answer, decode_body
 from airflow_provider_awork.client.instants import instant_key
-from airflow_provider_awork.client.lists.filters import datetime_literal
+from airflow_provider_awork.client.lists.filters import compare_instant
 from airflow_provider_awork.client.lists.pages import PAGE_SIZE
 from airflow_provider_awork.client.lists.resources import TIME_ENTRIES
 from airflow_provider_awork.exceptions import (
@@ -98,9 +98,9 @@ def _updated_since(client: AworkClient, started: float, ids: Collection[str]) ->
         log.warning("What changed in the %.0f s in which the entries were read may go unnoticed: %s", seconds, error)
         return {}
     since = now - timedelta(seconds=time.monotonic() - started) - CLOCK_MARGIN
-    literal = datetime_literal(since, zone=client.config.extras.behaviour.literal_timezone)
+    expression = compare_instant("updatedOn", "ge", since, zone=client.config.extras.behaviour.literal_timezone)
     found: dict[str, EntryState] = {}
-    for rows in client.read_list(TIME_ENTRIES, filterby=f"updatedOn ge {literal}"):
+    for rows in client.read_list(TIME_ENTRIES, filterby=expression):
         found |= _states_in(rows, ids)
     return found
 
@@ -115,7 +115,11 @@ def _created_between(client: AworkClient, seconds: list[str]) -> str:
     zone = client.config.extras.behaviour.literal_timezone
     first, last = (datetime.fromisoformat(second).replace(tzinfo=UTC) for second in (seconds[0], seconds[-1]))
     after = last + timedelta(seconds=1)
-    return f"createdOn ge {datetime_literal(first, zone=zone)} and createdOn lt {datetime_literal(after, zone=zone)}"
+    return (
+        compare_instant("createdOn", "ge", first, zone=zone)
+        + " and "
+        + compare_instant("createdOn", "lt", after, zone=zone)
+    )
 
 
 def _read_each(client: AworkClient, ids: list[str]) -> Iterable[tuple[str, EntryState | str]]:

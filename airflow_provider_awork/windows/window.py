@@ -19,7 +19,7 @@ import pendulum
 from airflow_provider_awork.client.lists.filters import (
     all_of,
     check_balanced,
-    datetime_literal,
+    compare_instant,
     day_literal,
     is_repeated,
 )
@@ -141,7 +141,7 @@ class Window:
         """
         zone = ZoneInfo(literal_timezone)
         bounds = (("ge", self.start), ("lt", self.end))
-        return " and ".join(f"{self.field} {op} {_literal(at, zone)}" for op, at in bounds if at is not None) or None
+        return " and ".join(_compare(self.field, op, at, zone) for op, at in bounds if self.field and at) or None
 
     def restrict(self, filterby: str | None, *, literal_timezone: str = "UTC") -> str | None:
         """
@@ -290,16 +290,16 @@ def zone_named(name: str) -> ZoneInfo:
         raise AworkConfigError(f"timezone: {name!r} is not an IANA time zone such as 'Europe/Berlin'") from error
 
 
-def _literal(bound: date | datetime, zone: ZoneInfo) -> str:
+def _compare(field: str, operator: str, bound: date | datetime, zone: ZoneInfo) -> str:
     if not isinstance(bound, datetime):
-        return day_literal(bound)
+        return f"{field} {operator} {day_literal(bound)}"
     local = bound.astimezone(zone)
     if is_repeated(local):
         raise AworkConfigError(
             f"window: {_plain(bound)} is {local:%Y-%m-%d %H:%M:%S} in {zone} (extra literal_timezone), a time that the "
             "change from summer time gives twice; move the bound out of that hour"
         )
-    return datetime_literal(bound, zone=zone.key)
+    return compare_instant(field, operator, bound, zone=zone.key)
 
 
 def _plain(bound: date | datetime) -> str:
