@@ -28,6 +28,7 @@ All others are retried as the task's ``retries`` say.
      +-- AworkPublishError                files could not be published
      |    +-- AworkDestinationError *     the destination cannot be written at all
      |    +-- AworkDestinationBusyError   another run is writing to the destination
+     |    +-- AworkShrunkSetError *       a set would lose too many of its rows
      +-- AworkEmptyError *                nothing matches, and fail_if_empty is set
      +-- AworkTooLargeError *             more entries than an XCom should carry
      +-- AworkBatchError *                entries of a batch are not as asked
@@ -103,6 +104,10 @@ class AworkDestinationError(AworkPublishError, AirflowFailException):
 
 class AworkDestinationBusyError(AworkPublishError):
     """Another run is writing to the same destination; the message names it."""
+
+
+class AworkShrunkSetError(AworkPublishError, AirflowFailException):
+    """A set would lose more of its rows than ``max_shrink`` allows; the former set is unchanged."""
 
 
 class AworkEmptyError(AworkError, AirflowFailException):

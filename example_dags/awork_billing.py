@@ -94,6 +94,7 @@ with DAG(
         window_end=END,
         timezone=BERLIN,
         file_format="ndjson",
+        max_shrink=None,  # entries that are billed meanwhile leave the set
     )
 
     @task(multiple_outputs=False)  # a dict annotation alone would push one XCom per client name

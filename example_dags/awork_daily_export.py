@@ -32,7 +32,7 @@ with DAG(
 ):
     AworkTimeEntriesToObjectStorageOperator(
         task_id="export",
-        destination=DESTINATION + "/work_date={{ data_interval_start.in_timezone('Europe/Berlin').to_date_string() }}",
+        destination=DESTINATION + "/day={window_start}",
         window_field="startDateLocal",
         timezone=BERLIN,
         file_format="parquet",

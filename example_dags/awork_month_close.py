@@ -25,7 +25,6 @@ from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEn
 
 BERLIN = "Europe/Berlin"
 DESTINATION = os.environ.get("AWORK_DESTINATION", "file:///tmp/awork") + "/months"
-MONTH = "{{ data_interval_start.in_timezone('Europe/Berlin').format('YYYY-MM') }}"
 LAST_WEEK = "{{ data_interval_end.in_timezone('Europe/Berlin').subtract(weeks=1).to_date_string() }}"
 END = "{{ data_interval_end.in_timezone('Europe/Berlin').to_date_string() }}"
 
@@ -68,7 +67,7 @@ with DAG(
     export = AworkTimeEntriesToObjectStorageOperator(
         task_id="export",
         trigger_rule="none_failed",
-        destination=f"{DESTINATION}/month={MONTH}",
+        destination=DESTINATION + "/month={window_start}",
         window_field="startDateLocal",
         timezone=BERLIN,
         file_format="parquet",

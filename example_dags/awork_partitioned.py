@@ -36,7 +36,7 @@ else:
     ):
         AworkTimeEntriesToObjectStorageOperator(
             task_id="export",
-            destination=DESTINATION + "/work_date={{ dag_run.partition_key }}",
+            destination=DESTINATION + "/day={window_start}",
             window_field="startDateLocal",
             file_format="parquet",
             outlets=[Asset("awork_time_entries_by_day")],

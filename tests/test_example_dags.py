@@ -78,7 +78,7 @@ def test_daily_export_fills_one_prefix_per_work_day(
         files = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*.parquet")}
         assert written.setdefault("files", files) == files, f"the {run} run wrote other files"
     prefixes = {path.parent.name for path in tmp_path.rglob("_manifest.json")}
-    assert prefixes == {f"work_date={day.to_date_string()}" for day in days}
+    assert prefixes == {f"day={day.to_date_string()}" for day in days}
     manifests = [json.loads(path.read_text()) for path in tmp_path.rglob("_manifest.json")]
     assert sum(manifest["rows"] for manifest in manifests) == sum(len(worked_on(awork, day)) for day in days) > 0
 
@@ -205,7 +205,7 @@ def test_a_partition_is_a_work_day(awork: Sandbox, tmp_path: Path, monkeypatch: 
         at = pendulum.datetime(day.year, day.month, day.day, 3)
         result = run_dag(dag, run_type="scheduled", partition_key=day.to_date_string(), partition_date=at)
         assert result.xcom("export")["rows"] == len(worked_on(awork, day))
-        assert (tmp_path / f"partitioned/work_date={day.to_date_string()}" / "_manifest.json").exists()
+        assert (tmp_path / f"partitioned/day={day.to_date_string()}" / "_manifest.json").exists()
 
 
 def test_refresh_token_keeps_the_pair_of_a_person_fresh(awork: Sandbox) -> None:

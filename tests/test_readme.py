@@ -91,7 +91,7 @@ def test_the_dag_of_ten_lines_exports(tmp_path: Path) -> None:
             result = run_dag(names["dag"], logical_date=start, data_interval=(start, start.add(days=1)))
         expected = awork.store.ids(lambda entry: entry.get("startDateLocal", "").startswith(DAY))
     assert result.xcom("export")["rows"] == len(expected) > 0
-    assert (tmp_path / f"awork/daily/work_date={DAY}/_manifest.json").exists()
+    assert (tmp_path / f"awork/daily/day={DAY}/_manifest.json").exists()
 
 
 def test_the_hook_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,7 +122,7 @@ def test_the_block_on_waiting_and_reacting() -> None:
 def test_the_block_on_reading_by_manifest_reads_what_was_exported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    destination = f"{tmp_path}/time_entries/work_date={DAY}"
+    destination = f"{tmp_path}/time_entries/day={DAY}"
     with DAG("readme_manifest", schedule=None, start_date=pendulum.datetime(2026, 1, 1)) as dag:
         AworkTimeEntriesToObjectStorageOperator(
             task_id="export", destination=f"file://{destination}", file_format="parquet"
@@ -130,10 +130,25 @@ def test_the_block_on_reading_by_manifest_reads_what_was_exported(
     with Sandbox(entries=100, seed=7) as awork, connection_in_environment(awork.url, awork.token):
         run_dag(dag)
         project = next(entry["project"]["name"] for entry in awork.store.entries() if "project" in entry)
-    code = block("duckdb").replace(f"file:///tmp/awork/daily/work_date={DAY}", f"file://{destination}")
+    code = block("duckdb").replace(f"file:///tmp/awork/daily/day={DAY}", f"file://{destination}")
     names: dict[str, Any] = {}
     exec(compile(code, "README.md", "exec"), names)
     assert project in [name for name, _ in names["hours"].fetchall()]
+
+
+def test_the_block_on_reading_by_manifest_reads_an_empty_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with DAG("readme_empty", schedule=None, start_date=pendulum.datetime(2026, 1, 1)) as dag:
+        AworkTimeEntriesToObjectStorageOperator(
+            task_id="export", destination=f"file://{tmp_path}", file_format="parquet", filterby="duration lt 0"
+        )
+    with Sandbox(entries=10, seed=7) as awork, connection_in_environment(awork.url, awork.token):
+        assert run_dag(dag).xcom("export")["uris"] == []
+    code = block("duckdb").replace(f"file:///tmp/awork/daily/day={DAY}", f"file://{tmp_path}")
+    names: dict[str, Any] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["files"] == []
 
 
 def test_uris_of_the_manifest_are_those_that_other_readers_take() -> None:
@@ -144,6 +159,8 @@ def test_uris_of_the_manifest_are_those_that_other_readers_take() -> None:
     }
     exec(line, names)
     assert names["files"] == ["s3://my-lake/awork/x/part-00000-0123456789ab.parquet"]
+    exec(line, names := {**names, "folder": ObjectStoragePath("s3://aws_default@my-lake")})
+    assert names["files"] == ["s3://my-lake/part-00000-0123456789ab.parquet"]
 
 
 def anchors(page: str) -> set[str]:

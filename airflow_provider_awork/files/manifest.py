@@ -21,6 +21,7 @@ from airflow_provider_awork.exceptions import AworkPublishError
 from airflow_provider_awork.files.formats import Compression, FileFormat
 from airflow_provider_awork.files.marker import Owner
 from airflow_provider_awork.files.stores import open_store, retry
+from airflow_provider_awork.files.succession import FormerSet, SetIdentity
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -69,22 +70,12 @@ class ManifestWindow(msgspec.Struct, frozen=True, kw_only=True):
     timezone: str | None
 
 
-class SetOrigin(msgspec.Struct, frozen=True, kw_only=True):
-    """What two sets of one window must have in common to be the same."""
-
-    list_path: str
-    workspace_id: str | None
-    visibility: Visibility
-
-    def __str__(self) -> str:
-        return f"{self.list_path} of workspace {self.workspace_id}, by a key that sees {self.visibility}"
-
-
 class ManifestSource(msgspec.Struct, frozen=True, kw_only=True):
     """
     Which list was read, and by whom.
 
     :param list_path: path of the list below ``base_url``; ``list`` in JSON.
+    :param query_params: the list's query parameters; unset for time entries.
     :param sees_all_rows: whether the key may read the whole list, None if awork does not report it; unset for time
         entries.
     :param sees_all_entries: as in :class:`.Identity`.
@@ -92,6 +83,7 @@ class ManifestSource(msgspec.Struct, frozen=True, kw_only=True):
 
     base_url: str
     list_path: str = msgspec.field(name="list")
+    query_params: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
     sees_all_rows: bool | msgspec.UnsetType | None = msgspec.UNSET
     workspace_id: str | None
     workspace_name: str | None
@@ -100,9 +92,12 @@ class ManifestSource(msgspec.Struct, frozen=True, kw_only=True):
     sees_all_entries: bool | None
 
     @property
-    def origin(self) -> SetOrigin:
-        visibility = Visibility.of_key(user_id=self.user_id, sees_all_entries=self.sees_all_entries)
-        return SetOrigin(list_path=self.list_path, workspace_id=self.workspace_id, visibility=visibility)
+    def visibility(self) -> Visibility | None:
+        """Which rows the key sees; None if the list has no such limit, or awork does not report it."""
+        if self.sees_all_rows is None:
+            return None
+        sees_all = self.sees_all_entries if self.sees_all_rows is msgspec.UNSET else self.sees_all_rows
+        return Visibility.of_key(user_id=self.user_id, sees_all_entries=sees_all)
 
 
 class ManifestColumn(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,6 +149,29 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[ManifestColumn, ...] | None
     unknown_fields: dict[str, Annotated[int, msgspec.Meta(ge=1)]]
     run: ManifestRun
+
+    @property
+    def identity(self) -> SetIdentity:
+        """What a set must have in common with this one to replace it."""
+        return identify(self.source, filterby=self.filterby, window=self.window)
+
+    @property
+    def former_set(self) -> FormerSet:
+        return FormerSet(identity=self.identity, owner=self.run.owner, rows=self.rows)
+
+
+def identify(source: ManifestSource, *, filterby: str | None, window: ManifestWindow | None) -> SetIdentity:
+    """Return the identity of a set, from the parts of its manifest that are known before a row is read."""
+    is_time_entries = source.sees_all_rows is msgspec.UNSET
+    query = {} if is_time_entries else source.query_params
+    return SetIdentity(
+        workspace_id=source.workspace_id,
+        list_path=source.list_path,
+        query_params=None if query is msgspec.UNSET else query,
+        filterby=filterby,
+        window=(window.field, window.start, window.end) if window else None,
+        visibility=source.visibility,
+    )
 
 
 class _ManifestHead(msgspec.Struct):

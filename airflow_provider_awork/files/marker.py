@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from airflow_provider_awork.exceptions import AworkDestinationBusyError, AworkPublishError
+from airflow_provider_awork.exceptions import AworkConfigError, AworkDestinationBusyError, AworkPublishError
 from airflow_provider_awork.files.stores import retry
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ class Owner:
         """Whether ``other`` is a try of the same task instance."""
         return self._task_instance == other._task_instance
 
+    def is_same_run(self, other: Owner) -> bool:
+        """Whether ``other`` is a task instance of the same dag run."""
+        return (self.dag_id, self.run_id) == (other.dag_id, other.run_id)
+
     @property
     def _task_instance(self) -> tuple[str, str, str, int]:
         return self.dag_id, self.run_id, self.task_id, self.map_index
@@ -58,6 +62,21 @@ class Owner:
     def __str__(self) -> str:
         mapped = f", map index {self.map_index}" if self.map_index >= 0 else ""
         return f"dag {self.dag_id!r}, run {self.run_id!r}, task {self.task_id!r}{mapped}, try {self.try_number}"
+
+
+def require_other_run(there: Owner, here: Owner, destination: ObjectStoragePath) -> None:
+    """
+    Check that two task instances are not parts of one dag run, which would end with the set of the last one.
+
+    :raises AworkConfigError: they are.
+    """
+    if there.is_same_run(here) and not there.is_same_task_instance(here):
+        raise AworkConfigError(
+            f"destination: two tasks of one dag run write to it\n"
+            f"{destination} is of {there}, and this is {here}. Only the last set would be left. Give each "
+            "task and each mapped task a destination of its own, for example with {window_start} or "
+            "{{ ti.map_index }} in it."
+        )
 
 
 class _Marker(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,6 +250,7 @@ class Claim:
         self._names = dict.fromkeys(inherited)
 
     def _require_free(self, held: _Marker) -> None:
+        require_other_run(held.owner, self._owner, self._destination)
         silent = datetime.now(UTC) - held.heartbeat
         mine = held.claim == self._id or held.owner.is_same_task_instance(self._owner)
         if mine or held.released or silent > self._stale_after:

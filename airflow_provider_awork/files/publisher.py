@@ -27,7 +27,7 @@ import contextlib
 import errno
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -53,6 +53,7 @@ from airflow_provider_awork.files.stores import is_refusal, open_store, retry
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
+    from airflow_provider_awork.files.succession import Succession
     from airflow_provider_awork.files.writers import Part
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class Publisher:
 
     :param destination: prefix, as ``airflow.sdk.ObjectStoragePath``. Missing local folders are made.
     :param owner: the task instance that publishes.
+    :param succession: makes what may be replaced; called if a set lies there. None for any set.
     :param stale_after: a marker without heartbeat for this long belongs to a dead run. Heartbeats are ten times as
         frequent, at least one a minute.
     :param wait_for: how long to wait for another run; longer than ``stale_after``, so that waiting outlives a dead run.
@@ -85,6 +87,7 @@ class Publisher:
         destination: ObjectStoragePath,
         *,
         owner: Owner,
+        succession: Callable[[], Succession] | None = None,
         stale_after: timedelta = timedelta(minutes=10),
         wait_for: timedelta = timedelta(minutes=15),
     ) -> None:
@@ -92,10 +95,12 @@ class Publisher:
             raise AworkConfigError(f"stale_after={stale_after}: pass a duration above zero")
         self._destination = destination
         self._owner = owner
+        self._succession = succession
         self._stale_after = stale_after
         self._wait_for = wait_for
         self._files: dict[int, PublishedFile] = {}  # by index of the part
         self._closed = False
+        self._former: Manifest | None = None
 
     def __enter__(self) -> Self:
         claim_id = uuid.uuid4().hex
@@ -103,45 +108,57 @@ class Publisher:
         self._claim = Claim(
             self._store, self._destination, owner=self._owner, claim_id=claim_id, stale_after=self._stale_after
         )
-        try:
-            with self._explained("prepare"):
-                retry(self._store.prepare)
-                self._published_names()  # an unreadable manifest must stop the run before anything is read from awork
-                self._take_claim()
-        except AworkPublishError as error:
-            if error.__cause__ is not None and is_refusal(error.__cause__):
-                raise AworkDestinationError(
-                    f"{error}. Check that the bucket or container exists and that the connection may read, write and "
-                    "delete there."
-                ) from error.__cause__
-            raise
+        with _explained("prepare", self._destination):
+            retry(self._store.prepare)
+            self._check_former()
+            self._take_claim()
         return self
 
+    def _check_former(self) -> None:
+        """Stop the run before anything is read from awork if it may not replace what lies there."""
+        self._former = self._published()
+        if self._former and self._succession:
+            self._succession().require_replaceable(self._former.former_set, self._destination)
+
     def _take_claim(self) -> None:
+        """Claim the destination. There is no block yet whose end would release it after a failure."""
         try:
             self._claim.take(wait_for=self._wait_for)
-            self._claim.warn_if_not_exclusive()
-            self._claim.start_heartbeat()
         except AworkDestinationBusyError:
             raise
-        except BaseException:  # there is no block whose end would release it
+        except BaseException:
             self._claim.abandon()
+            raise
+        try:
+            self._check_former()  # once more: somebody may have published meanwhile
+            self._claim.warn_if_not_exclusive()
+            self._claim.start_heartbeat()
+        except BaseException:
+            self._clean_up_after_failure()
             raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if not self._closed:
+            if error is not None:
+                self._clean_up_after_failure()
+            elif not self._closed:
                 self._clean_up()
-        except Exception:
-            if error is None:
-                raise
-            log.exception("Could not clean up at %s; the next run will", self._destination)
         finally:
             self._claim.stop_heartbeat(wait=False)
         if error is None and not self._closed:
             raise AworkPublishError(f"The set of files for {self._destination} was never committed, so it is removed")
+
+    @property
+    def destination(self) -> ObjectStoragePath:
+        return self._destination
+
+    def keep_former(self) -> None:
+        """Release the destination and leave the set that lies there as it is."""
+        with _explained("release the destination", self._destination):
+            self._clean_up()
+        self._closed = True
 
     def put(self, part: Part) -> PublishedFile:
         """
@@ -156,7 +173,7 @@ class Publisher:
         name = f"part-{part.index:05d}-{part.sha256[:12]}{part.suffix}"
         if part.index in self._files:
             raise AworkPublishError(f"Part {part.index} is published twice: {self._files[part.index].name} and {name}")
-        with self._explained(f"put {name}"):
+        with _explained(f"put {name}", self._destination):
             spooled = part.path.stat().st_size
             if spooled != part.bytes:
                 raise AworkPublishError(f"{part.path} holds {spooled} bytes instead of {part.bytes}")
@@ -178,17 +195,20 @@ class Publisher:
         Switch readers to the new set, delete the files of the old one, and release the destination.
 
         :param manifest: of :attr:`files`.
+        :raises AworkShrunkSetError: the set would lose too many of its rows.
         :raises AworkPublishError: a file is missing; or the switch is done and old files cannot be deleted.
         :raises AworkDestinationBusyError: another run took the destination over.
         """
+        if self._former and self._succession:
+            self._succession().require_plausible(self._former.former_set, manifest.rows, self._destination)
         data = encode_manifest(manifest)
-        with self._explained("switch the manifest"):
+        with _explained("switch the manifest", self._destination):
             self._claim.note(*self._published_names(), *self._store.temporary_names(MANIFEST_NAME))
             require_files(self._destination, manifest.files, self._size)
             self._claim.note()  # once more, as looking at many files takes a while
             retry(self._store.write, MANIFEST_NAME, data)
             self._require_switched(data)
-        with self._explained("delete replaced files (the new set is complete and published)"):
+        with _explained("delete replaced files (the new set is complete and published)", self._destination):
             self._clean_up()
         self._closed = True
 
@@ -211,6 +231,13 @@ class Publisher:
             raise
         self._claim.end()
 
+    def _clean_up_after_failure(self) -> None:
+        try:
+            if not self._closed:
+                self._clean_up()
+        except Exception:
+            log.exception("Could not clean up at %s; the next run will", self._destination)
+
     def _delete_leftovers(self) -> None:
         keep = {*self._claim.names_of_another(), *self._published_names()}
         for name in self._claim.names:
@@ -222,16 +249,24 @@ class Publisher:
 
     def _published_names(self) -> list[str]:
         """The files of the set that readers see now."""
-        manifest = parse_manifest(retry(self._store.read, MANIFEST_NAME), self._destination)
+        manifest = self._published()
         return [file.name for file in manifest.files] if manifest else []
 
-    @contextlib.contextmanager
-    def _explained(self, action: str) -> Iterator[None]:
-        try:
-            yield
-        except AworkError:
-            raise
-        except Exception as error:
-            raise AworkPublishError(
-                f"Cannot {action} at {self._destination}: {type(error).__name__}: {error}"
+    def _published(self) -> Manifest | None:
+        return parse_manifest(retry(self._store.read, MANIFEST_NAME), self._destination)
+
+
+@contextlib.contextmanager
+def _explained(action: str, destination: ObjectStoragePath) -> Iterator[None]:
+    try:
+        yield
+    except AworkError:
+        raise
+    except Exception as error:
+        message = f"Cannot {action} at {destination}: {type(error).__name__}: {error}"
+        if is_refusal(error) and action == "prepare":
+            raise AworkDestinationError(
+                f"{message}. Check that the bucket or container exists and that the connection may read, write and "
+                "delete there."
             ) from error
+        raise AworkPublishError(message) from error

@@ -233,6 +233,7 @@ def open_store(destination: ObjectStoragePath, *, claim: str = "") -> Store:
     from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
 
     filesystem = _open_filesystem(destination)
+    _require_connection(destination)
     if isinstance(filesystem, LocalFileSystem):
         return LocalStore(Path(destination.path), claim)
     return ObjectStore(filesystem, destination.path)
@@ -243,10 +244,7 @@ def _open_filesystem(destination: ObjectStoragePath) -> AbstractFileSystem:
         return destination.fs
     except Exception as error:
         if is_missing_connection(error):
-            raise AworkConfigError(
-                f"destination={str(destination)!r}: {error}. Create that Airflow connection, or name another one "
-                "before the @"
-            ) from error
+            raise AworkConfigError(_missing_connection(destination, error)) from None
         missing = isinstance(error, ImportError) or "No filesystem registered" in str(error)
         if not missing:
             raise AworkPublishError(f"Cannot open the storage of {destination}: {error}") from error
@@ -260,6 +258,29 @@ def _open_filesystem(destination: ObjectStoragePath) -> AbstractFileSystem:
             f"destination={str(destination)!r}: the filesystem for {destination.protocol}:// is not installed. "
             f"Run: pip install 'airflow-provider-awork[{extra}]'"
         ) from error
+
+
+def _require_connection(destination: ObjectStoragePath) -> None:
+    """Some filesystems would try the machine's own credentials if the connection is missing."""
+    if not destination.conn_id or destination.protocol in ("file", "local"):
+        return
+    # Heavy; only needed when a task runs.
+    from airflow.sdk import BaseHook
+
+    try:
+        BaseHook.get_connection(destination.conn_id)
+    except Exception as error:
+        if is_missing_connection(error):
+            raise AworkConfigError(_missing_connection(destination, error)) from None
+        raise AworkPublishError(f"Cannot read the connection of {destination}: {error}") from error
+
+
+def _missing_connection(destination: ObjectStoragePath, error: Exception) -> str:
+    return (
+        f"destination: Airflow has no connection {destination.conn_id!r}\n{destination} names it ({error}). "
+        "Create that Airflow connection (an empty one of the type aws takes the machine's own credentials), or name "
+        "another one before the @, or none."
+    )
 
 
 def retry(function: Callable[..., _T], *arguments: Any) -> _T:

@@ -11,6 +11,7 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_awork.billing.entry_keys import EntryKey, entry_keys
 from airflow_provider_awork.billing.published_keys import read_keys
+from airflow_provider_awork.client.selection import refuse_blank_parameters
 from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.files.manifest import MANIFEST_NAME
 from airflow_provider_awork.files.spool import spool_folder
@@ -174,6 +175,7 @@ class AworkBatchTimeEntriesOperator(AworkStoppableOperator):
                 "time_entry_ids and manifest: pass exactly one of them. None can also be what an upstream task "
                 "returned that was skipped."
             )
+        refuse_blank_parameters(self, "time_entry_ids")
         if self.operation == "delete" and self.confirm_delete is not True and not self.dry_run_only:
             raise AworkConfigError(
                 "confirm_delete: not True, and awork cannot bring deleted time entries back. Pass confirm_delete=True "

@@ -9,6 +9,7 @@ import msgspec
 
 from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.client.lists.resources import time_entries_path
+from airflow_provider_awork.client.selection import SELECTION, refuse_blank_parameters
 from airflow_provider_awork.exceptions import AworkConfigError, AworkTooLargeError
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.operators.base import WINDOW_PARAMETERS, AworkBaseOperator, AworkWindowOperator
@@ -143,6 +144,7 @@ class AworkTimeEntriesOperator(AworkWindowOperator):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise AworkConfigError(f"{name}: {value!r} is not a positive whole number")
+        refuse_blank_parameters(self, *SELECTION)
         time_entries_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
 
     def _warn_of(self, unseen: Collection[str]) -> None:

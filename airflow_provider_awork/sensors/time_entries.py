@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_awork.client.lists.resources import time_entries_path
+from airflow_provider_awork.client.selection import SELECTION, refuse_blank, refuse_blank_parameters
 from airflow_provider_awork.exceptions import (
     AworkAuthenticationError,
     AworkError,
@@ -163,6 +164,7 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
         checked_interval(self.poke_interval)
         self.tolerated_errors = whole_number("tolerated_errors", self.tolerated_errors)
         window = self.window(context)
+        refuse_blank_parameters(self, *SELECTION)
         time_entries_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
         errors = 0
         while True:
@@ -270,4 +272,7 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
 def _narrowed(condition: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Add a condition to the filter of the parameters."""
     own = parameters.get("filterby")
-    return {**parameters, "filterby": f"({own}) and {condition}" if own else condition}
+    if own is None:
+        return {**parameters, "filterby": condition}
+    refuse_blank("filterby", own)
+    return {**parameters, "filterby": f"({own}) and {condition}"}

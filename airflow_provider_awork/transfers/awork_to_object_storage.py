@@ -15,6 +15,7 @@ from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.files.formats import FileFormat
 from airflow_provider_awork.operators.base import WINDOW_PARAMETERS, AworkWindowOperator
 from airflow_provider_awork.transfers.base import AworkToObjectStorageOperator
+from airflow_provider_awork.transfers.destination import has_placeholders
 from airflow_provider_awork.transfers.export import Export
 from airflow_provider_awork.transfers.incremental import IncrementalLoad, begin_load
 
@@ -31,14 +32,16 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
     """
     Stream time entries to object storage: complete, each once, in files that a manifest lists.
 
-    Each run replaces the set of files at its destination as a whole. ``_manifest.json`` is written last and is the
-    only definition of complete: a run that fails or is killed leaves the former set as it was. Memory does not grow
-    with the number of entries. Give each window a destination of its own, as the example does.
+    Each run replaces the set of files at its destination as a whole, and only a set of the same list, filter and
+    window. ``_manifest.json`` is written last and is the only definition of complete: a run that fails or is killed
+    leaves the former set as it was. Memory does not grow with the number of entries. Give each window a destination of
+    its own, as the example does.
 
     Source: https://developers.awork.com/apiv1/time-entries/get-time-entries
 
     :param destination: prefix as ``ObjectStoragePath`` takes it: ``s3://conn_id@bucket/prefix``, ``gs://``,
-        ``abfs://``, ``file:///``. (templated)
+        ``abfs://``, ``file:///``. ``{window_start}``, ``{window_end}`` and ``{partition_key}`` are filled in once the
+        window of the run is known: days as ``2026-11-26``, instants as ``20261126T015500Z``. (templated)
     :param filterby: awork expression, such as ``isBillable eq true``, or a condition made with
         ``airflow_provider_awork.client.filters``. (templated)
     :param window_field: ``createdOn`` (an instant), ``startDateLocal`` (days in each entry's own zone) or
@@ -68,25 +71,30 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
     :param csv_formula_guard: put a quote before CSV cells that a spreadsheet would read as a formula.
     :param max_concurrent_requests: requests in flight, 50 at most; None takes the connection's.
     :param fail_if_empty: fail if nothing matches, instead of publishing an empty set.
+    :param replace: ``successor``: replace only a set of the same identity (workspace, list, filter, window) by a key
+        that sees no less; ``any``: replace any set, such as that of a rolling window, with a warning.
+    :param max_shrink: the largest share of the former rows that a successor may lack; else it fails and changes
+        nothing. None for any; sets of fewer than 20 rows may shrink to any size.
     :param estimate: only report rows, requests and expected seconds; nothing is written or remembered. Not with
         ``incremental``, nor with ``outlets``, whose DAGs the success would start.
     :param spool_folder: local folder for files on their way; None takes the system's temporary folder. (templated)
     :param awork_conn_id: Airflow connection of type ``awork``. (templated)
-    :return: the manifest's summary: ``destination``, ``manifest``, ``files``, ``sha256`` (of the set), ``rows``,
-        ``bytes``, ``window``, ``watermark`` (``createdOn`` of the last entry), ``requests``, ``seconds``; with
-        ``estimate`` the ``rows``, ``requests`` and ``seconds`` to expect.
+    :return: the manifest's summary: ``destination``, ``manifest``, ``files``, ``uris`` (of the files, without the id of
+        a connection), ``sha256`` (of the set), ``rows``, ``bytes``, ``window``, ``watermark`` (``createdOn`` of the
+        last entry), ``requests``, ``seconds``; with ``estimate`` the ``rows``, ``requests`` and ``seconds`` to expect.
     :raises AworkConfigError: a parameter cannot work, or there is no window where one is needed.
     :raises AworkMissingExtraError: a library is missing; the message has the line to run.
     :raises AworkRequestError: awork refuses the request.
     :raises AworkPagingError: entries cannot be read without losing some.
     :raises AworkPublishError: the destination cannot be written.
+    :raises AworkShrunkSetError: the set would lose too many of its rows.
     :raises AworkEmptyError: nothing matches and ``fail_if_empty`` is set.
 
     .. code-block:: python
 
         export = AworkTimeEntriesToObjectStorageOperator(
             task_id="export",
-            destination="s3://aws_default@my-lake/awork/work_date={{ data_interval_start | ds }}",
+            destination="s3://aws_default@my-lake/awork/day={window_start}",
             window_field="startDateLocal",
             file_format="parquet",
         )
@@ -99,6 +107,7 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
         "project_id",
     )
     flags: Sequence[str] = (*AworkToObjectStorageOperator.flags, "estimate")
+    texts: Sequence[str] = (*AworkToObjectStorageOperator.texts, "initial_window_start")
 
     def __init__(
         self,
@@ -121,12 +130,11 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
         output = self.checked_output()
         self._check_incremental()
         self._check_estimate()
-        load = self._begin_load(context, output.destination) if self.incremental else None
+        load = self._begin_load(context, output.locate()) if self.incremental else None
         window = load.window if load else self.window(context)
         if self.estimate:
             return self._estimate(window)
         export = self._time_entries(window, folder=load.folder if load else "")
-        # The window is over: a set that was published earlier has more of its changes than are left in it now.
         summary = self.published(context, export, output) if load else None
         summary = summary or self.publish(context, export, output)
         if load:
@@ -155,7 +163,7 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
                     "so that another run replaces the files by fewer entries. Pass incremental='updatedOn' instead, "
                     "alone or with window_start and window_end, which writes each window to a folder of its own"
                 )
-            if self.initial_window_start:
+            if self.initial_window_start is not None:
                 raise AworkConfigError("initial_window_start: only for incremental='updatedOn'")
             if self.lookback != LOOKBACK:
                 raise AworkConfigError(f"lookback: {self.lookback!r} is only for incremental='updatedOn'")
@@ -164,6 +172,11 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
             raise AworkConfigError(f"incremental: {self.incremental!r} is not 'updatedOn'")
         if self.window_field:
             raise AworkConfigError("window_field and incremental: pass one of them; incremental is on updatedOn")
+        if has_placeholders(self.destination):
+            raise AworkConfigError(
+                "destination and incremental: placeholders change from run to run, and all runs share a watermark\n"
+                "Leave them out: each window is written to a folder of its own below the destination."
+            )
         for name in ("filterby", "project_id"):
             if getattr(self, name):
                 raise AworkConfigError(
@@ -238,7 +251,7 @@ class AworkListToObjectStorageOperator(AworkToObjectStorageOperator):
         ``projectmilestones``, ``projectroles``, ``roles``, ``absences``, ``workspaceabsences``, ``absenceregions``,
         ``timebookings``, ``customfielddefinitions``; by project only: ``projectmembers``, ``tasklists``,
         ``taskstatuses``, ``retainers``. (templated)
-    :param destination: prefix as ``ObjectStoragePath`` takes it. (templated)
+    :param destination: prefix as ``ObjectStoragePath`` takes it; ``{partition_key}`` is filled in. (templated)
     :param project_id: the list of this project (GUID); CSV and Parquet repeat it as ``of_project_id`` where rows may
         lack it. (templated)
     :param show_archived: also archived rows, which older time entries refer to.
@@ -252,6 +265,8 @@ class AworkListToObjectStorageOperator(AworkToObjectStorageOperator):
     :param csv_formula_guard: put a quote before CSV cells that a spreadsheet would read as a formula.
     :param max_concurrent_requests: requests in flight, 50 at most; None takes the connection's.
     :param fail_if_empty: fail if nothing matches, instead of publishing an empty set.
+    :param replace: ``successor`` or ``any``, as for time entries.
+    :param max_shrink: the largest share of the former rows that a successor may lack; None for any.
     :param spool_folder: local folder for files on their way; None takes the system's temporary folder. (templated)
     :param awork_conn_id: Airflow connection of type ``awork``. (templated)
     :return: the manifest's summary, as of the time entries'.
@@ -260,6 +275,7 @@ class AworkListToObjectStorageOperator(AworkToObjectStorageOperator):
     :raises AworkRequestError: awork refuses the request.
     :raises AworkPagingError: rows cannot be read without losing some.
     :raises AworkPublishError: the destination cannot be written.
+    :raises AworkShrunkSetError: the set would lose too many of its rows.
     :raises AworkEmptyError: nothing matches and ``fail_if_empty`` is set.
 
     .. code-block:: python
@@ -267,7 +283,7 @@ class AworkListToObjectStorageOperator(AworkToObjectStorageOperator):
         people = AworkListToObjectStorageOperator(
             task_id="people",
             resource="users",
-            destination="s3://aws_default@my-lake/awork/users/day={{ ds }}",
+            destination="s3://aws_default@my-lake/awork/users",
             file_format="parquet",
         )
     """
@@ -314,10 +330,12 @@ class AworkListToObjectStorageOperator(AworkToObjectStorageOperator):
         return Export(
             list_path=path,
             filterby=self.filterby,
-            model=model.to_row_model(
+            model=model.to_row_model(project_id=self.project_id),
+            decode=lambda: model.to_row_model(
                 project_id=self.project_id,
                 api_user_ids=self.hook.get_api_user_ids() if marks_api_users else None,
             ),
+            query_params=query,
             sees_all_rows=self._sees_all_rows(endpoint),
             read=lambda: self.hook.read_list(
                 path,

@@ -10,19 +10,31 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_awork.assets.outlet_events import tell_outlets
 from airflow_provider_awork.client.entries.arguments import checked_flag
 from airflow_provider_awork.client.identity import require_same_visibility
-from airflow_provider_awork.exceptions import AworkConfigError, AworkEmptyError, AworkPublishError
+from airflow_provider_awork.client.selection import refuse_blank_parameters
+from airflow_provider_awork.exceptions import AworkEmptyError, AworkPublishError
 from airflow_provider_awork.files.export import export_rows
-from airflow_provider_awork.files.manifest import Manifest, ManifestRun, ManifestSource, verify_manifest
-from airflow_provider_awork.files.marker import Owner
+from airflow_provider_awork.files.manifest import (
+    Manifest,
+    ManifestRun,
+    ManifestSource,
+    identify,
+    verify_manifest,
+)
+from airflow_provider_awork.files.marker import Owner, require_other_run
 from airflow_provider_awork.files.publisher import Publisher
 from airflow_provider_awork.files.spool import spool_folder
+from airflow_provider_awork.files.succession import Replace, Succession, another_set, compare
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.operators.base import AworkStoppableOperator
+from airflow_provider_awork.transfers.destination import find_shadowed_column
 from airflow_provider_awork.transfers.export import Export, build_manifest, summarize
 from airflow_provider_awork.transfers.lineage import ExportLineage
 from airflow_provider_awork.transfers.output import Output, checked_count
+from airflow_provider_awork.version_compat import partition_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context, ObjectStoragePath
 
@@ -47,6 +59,8 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
     )
     #: Parameters that are not templated: the text ``False`` would count as true.
     flags: Sequence[str] = ("csv_formula_guard", "fail_if_empty")
+    #: Parameters whose blank text is an error: a template that rendered to nothing would export everything.
+    texts: Sequence[str] = ("filterby", "project_id")
     _lineage: ExportLineage | None = None
 
     def __init__(
@@ -60,6 +74,8 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
         csv_formula_guard: bool = False,
         max_concurrent_requests: int | None = None,
         fail_if_empty: bool = False,
+        replace: str = Replace.SUCCESSOR.value,
+        max_shrink: float | None = 0.5,
         spool_folder: str | None = None,
         awork_conn_id: str = AworkHook.default_conn_name,
         **kwargs: Any,
@@ -73,6 +89,8 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
         self.csv_formula_guard = csv_formula_guard
         self.max_concurrent_requests = max_concurrent_requests
         self.fail_if_empty = fail_if_empty
+        self.replace = replace
+        self.max_shrink = max_shrink
         self.spool_folder = spool_folder
         self.awork_conn_id = awork_conn_id
 
@@ -83,6 +101,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
         :raises AworkConfigError: one cannot work.
         :raises AworkMissingExtraError: a library is missing.
         """
+        refuse_blank_parameters(self, *self.texts)
         checked_count(self.max_concurrent_requests, "max_concurrent_requests", most=50)
         for name in self.flags:
             checked_flag(getattr(self, name), name)
@@ -93,6 +112,8 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
             max_rows_per_file=self.max_rows_per_file,
             csv_formula_guard=self.csv_formula_guard,
             spool_folder=self.spool_folder,
+            replace=self.replace,
+            max_shrink=self.max_shrink,
         )
 
     def publish(self, context: Context, export: Export, output: Output) -> dict[str, Any]:
@@ -102,39 +123,54 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
         :return: the manifest's summary.
         """
         started = time.monotonic()
-        destination, owner = output.path(export.folder), _owner(context)
+        destination, owner = self._locate(context, export, output), _owner(context)
+        self._warn_of_shadowed_column(export, output, destination)
+        _ = self.hook.config  # a connection that cannot work fails the task before the destination is claimed
         with (
             self.stoppable(),
-            Publisher(destination, owner=owner) as publisher,
+            Publisher(
+                destination, owner=owner, succession=lambda: self._succession(export, output, owner)
+            ) as publisher,
             spool_folder(output.spool_folder) as spool,
         ):
-            reader = export.read()
-            self._lineage = self._lineage_of(export, destination)
-            unknown_fields = export_rows(
-                reader,
-                publisher,
-                session=self.hook.client.session,
-                spool=spool,
-                model=export.model,
-                file_format=output.kind.file_format,
-                compression=output.kind.compression,
-                max_rows_per_file=output.max_rows_per_file,
-                csv_formula_guard=output.csv_formula_guard,
-            )
-            self._check_rows(export, reader)
-            manifest = build_manifest(
-                export,
-                files=publisher.files,
-                kind=output.kind,
-                reader=reader,
-                source=self._source(export),
-                unknown_fields=unknown_fields,
-                run=self._run(owner, reader, seconds=time.monotonic() - started),
-            )
+            # The window is over: a set that stands has more of its changes than are left in it now.
+            if export.folder and (found := self.published(context, export, output)):
+                publisher.keep_former()
+                return found
+            manifest = self._write(export, output, publisher, spool=spool, owner=owner, started=started)
             publisher.commit(manifest)
         summary = self._report(context, export, destination, manifest)
         self._log_summary(summary)
         return summary
+
+    def _write(
+        self, export: Export, output: Output, publisher: Publisher, *, spool: Path, owner: Owner, started: float
+    ) -> Manifest:
+        """Read all rows, put their files, and describe them."""
+        self._lineage = self._lineage_of(export, publisher.destination)
+        model = export.decode() if export.decode else export.model
+        reader = export.read()
+        unknown_fields = export_rows(
+            reader,
+            publisher,
+            session=self.hook.client.session,
+            spool=spool,
+            model=model,
+            file_format=output.kind.file_format,
+            compression=output.kind.compression,
+            max_rows_per_file=output.max_rows_per_file,
+            csv_formula_guard=output.csv_formula_guard,
+        )
+        self._check_rows(export, reader)
+        return build_manifest(
+            export,
+            files=publisher.files,
+            kind=output.kind,
+            reader=reader,
+            source=self._source(export),
+            unknown_fields=unknown_fields,
+            run=self._run(owner, reader, seconds=time.monotonic() - started),
+        )
 
     def published(self, context: Context, export: Export, output: Output) -> dict[str, Any] | None:
         """
@@ -142,24 +178,43 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
 
         For an export whose folder is named by its window, which an earlier try or run may have filled.
 
-        :raises AworkConfigError: a set of another workspace, list or key lies there.
+        :raises AworkConfigError: another set lies there, such as that of another workspace, list or key.
         """
-        destination = output.path(export.folder)
+        destination = self._locate(context, export, output)
         try:
             manifest = verify_manifest(destination)
         except (AworkPublishError, PermissionError) as error:  # publishing explains what is in the way
             self.log.debug("No earlier try has published this: %s", error)
             return None
-        there, here = manifest.source.origin, self._source(export).origin
-        if there != here:
-            raise AworkConfigError(
-                f"destination: {destination} holds a set of {there}, and this run is of {here}. Give each export a "
-                "destination of its own, or remove that folder to export it again"
-            )
+        succession = self._succession(export, output, _owner(context))
+        if differences := compare(manifest.identity, succession.identity):
+            if output.replace is Replace.ANY:
+                return None
+            raise another_set(manifest.former_set, succession.identity, differences, destination)
+        require_other_run(manifest.run.owner, succession.owner, destination)
         if (manifest.file_format, manifest.compression) != output.kind:
             return None
         self.log.info("The set is published already: %s", destination)
         return self._report(context, export, destination, manifest)
+
+    def _locate(self, context: Context, export: Export, output: Output) -> ObjectStoragePath:
+        partition = partition_of(context)
+        return output.locate(
+            window=export.window, partition_key=partition.key if partition else None, folder=export.folder
+        )
+
+    def _warn_of_shadowed_column(self, export: Export, output: Output, destination: ObjectStoragePath) -> None:
+        column = find_shadowed_column(str(destination), export.column_names(output.kind.file_format))
+        if column:
+            self.log.warning(
+                "destination: DuckDB, pyarrow and pandas take the folder %s=... for the column of the files that has "
+                "that name. Name the folder otherwise, such as day={window_start}",
+                column,
+            )
+
+    def _succession(self, export: Export, output: Output, owner: Owner) -> Succession:
+        identity = identify(self._source(export), filterby=export.filterby, window=export.manifest_window)
+        return Succession(identity=identity, owner=owner, replace=output.replace, max_shrink=output.max_shrink)
 
     def _check_rows(self, export: Export, reader: RowReader) -> None:
         """Check what was read, before anything is published."""
@@ -187,7 +242,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
     ) -> dict[str, Any]:
         """Report what is published to lineage and outlets; return its summary."""
         self._lineage = self._lineage_of(export, destination, manifest)
-        summary = summarize(manifest, str(destination))
+        summary = summarize(manifest, destination)
         tell_outlets(context, self.outlets, summary)
         return summary
 

@@ -20,8 +20,11 @@ from airflow_provider_awork.files.manifest import (
     ManifestWindow,
     set_sha256,
 )
+from airflow_provider_awork.transfers.destination import file_uris
 
 if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
     from airflow_provider_awork.client.identity import Identity
     from airflow_provider_awork.client.lists.rows import RowReader
     from airflow_provider_awork.columns.model import RowModel
@@ -37,6 +40,8 @@ class Export:
     :param list_path: path of the list below the base URL.
     :param model: what its rows are.
     :param read: starts to read them.
+    :param decode: makes the model that decodes them, if that takes requests to awork; None takes ``model``.
+    :param query_params: the list's query parameters; unset for time entries.
     :param filterby: the caller's filter.
     :param window: what the rows are limited to.
     :param sees_all_rows: as in :class:`.ManifestSource`.
@@ -46,15 +51,29 @@ class Export:
     list_path: str
     model: RowModel
     read: Callable[[], RowReader]
+    decode: Callable[[], RowModel] | None = None
+    query_params: Mapping[str, Any] | msgspec.UnsetType = msgspec.UNSET
     filterby: str | None = None
     window: Window | None = None
     sees_all_rows: bool | msgspec.UnsetType | None = msgspec.UNSET
     folder: str = ""
 
+    @property
+    def manifest_window(self) -> ManifestWindow | None:
+        return msgspec.convert(self.window.to_dict(), ManifestWindow) if self.window else None
+
+    def column_names(self, file_format: FileFormat) -> frozenset[str]:
+        """The names that a reader of the files has as columns; NDJSON has those of awork's JSON."""
+        if file_format is FileFormat.NDJSON:
+            return frozenset(column.path.partition(".")[0] for column in self.model.columns)
+        return frozenset(column.name for column in self.model.columns)
+
     def source(self, identity: Identity, *, base_url: str) -> ManifestSource:
+        query = self.query_params
         return ManifestSource(
             base_url=base_url,
             list_path=self.list_path,
+            query_params=query if query is msgspec.UNSET else {name: str(value) for name, value in query.items()},
             sees_all_rows=self.sees_all_rows,
             workspace_id=identity.workspace_id,
             workspace_name=identity.workspace_name,
@@ -83,7 +102,7 @@ def build_manifest(
         bytes=sum(file.bytes for file in files),
         file_format=kind.file_format,
         compression=kind.compression,
-        window=msgspec.convert(export.window.to_dict(), ManifestWindow) if export.window else None,
+        window=export.manifest_window,
         filterby=export.filterby,
         watermark=reader.frontier and f"{reader.frontier}Z",
         source=source,
@@ -100,12 +119,13 @@ def manifest_columns(model: RowModel, file_format: FileFormat) -> tuple[Manifest
     return tuple(ManifestColumn(name=column.name, type=column.type.value) for column in model.columns)
 
 
-def summarize(manifest: Manifest, destination: str) -> dict[str, Any]:
+def summarize(manifest: Manifest, destination: ObjectStoragePath) -> dict[str, Any]:
     """What an XCom carries of a manifest, in JSON types."""
     return {
-        "destination": destination,
-        "manifest": f"{destination.rstrip('/')}/{MANIFEST_NAME}",
+        "destination": str(destination),
+        "manifest": str(destination / MANIFEST_NAME),
         "files": len(manifest.files),
+        "uris": file_uris(destination, manifest.files),
         "sha256": set_sha256(manifest.files),
         "rows": manifest.rows,
         "bytes": manifest.bytes,

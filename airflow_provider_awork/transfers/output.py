@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
-
-from airflow.sdk import ObjectStoragePath
+from typing import TYPE_CHECKING
 
 from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.files.formats import OutputFormat, check_format
+from airflow_provider_awork.files.succession import Replace
+from airflow_provider_awork.transfers.destination import fill_placeholders, has_placeholders, parse_destination
 
-# A path without a scheme would be seen from the worker's current folder, and file:// without a third slash, too.
-_ABSOLUTE = re.compile(r"/|(?:file|local)://(?:[^/]*@)?/|(?!(?:file|local):)[a-z][a-z0-9+.-]*://.", re.IGNORECASE)
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_awork.windows.window import Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,18 +22,22 @@ class Output:
     """
     Where and how a transfer writes; made by :meth:`checked`.
 
-    :param destination: the prefix.
+    :param template: the prefix, with placeholders.
     :param kind: format and compression of the files.
     :param max_rows_per_file: None writes one file.
     :param csv_formula_guard: put a quote before CSV cells that a spreadsheet would read as a formula.
     :param spool_folder: local folder for files on their way; None takes the system's temporary one.
+    :param replace: which sets the run may replace.
+    :param max_shrink: the largest share of the former rows that may be missing; None for any.
     """
 
-    destination: ObjectStoragePath
+    template: str
     kind: OutputFormat
     max_rows_per_file: int | None
     csv_formula_guard: bool
     spool_folder: Path | None
+    replace: Replace
+    max_shrink: float | None
 
     @classmethod
     def checked(
@@ -43,6 +49,8 @@ class Output:
         max_rows_per_file: int | None,
         csv_formula_guard: bool,
         spool_folder: str | None,
+        replace: str,
+        max_shrink: float | None,
     ) -> Output:
         """
         Check the parameters of the output as a DAG author writes them or templates render them.
@@ -50,40 +58,40 @@ class Output:
         :raises AworkConfigError: one cannot work.
         :raises AworkMissingExtraError: a library is missing.
         """
+        if not has_placeholders(destination):
+            parse_destination(destination)
         return cls(
-            destination=parse_destination(destination),
+            template=str(destination),
             max_rows_per_file=checked_count(max_rows_per_file, "max_rows_per_file"),
             csv_formula_guard=csv_formula_guard,
             kind=check_format(file_format, compression),
             spool_folder=Path(spool_folder) if spool_folder else None,
+            replace=_checked_replace(replace),
+            max_shrink=_checked_share(max_shrink),
         )
 
-    def path(self, folder: str) -> ObjectStoragePath:
-        """The destination, or a folder below it unless its name is empty."""
-        return self.destination / folder if folder else self.destination
+    def locate(
+        self, *, window: Window | None = None, partition_key: str | None = None, folder: str = ""
+    ) -> ObjectStoragePath:
+        """
+        Return the destination of a run, or a folder below it unless its name is empty.
+
+        :raises AworkConfigError: a placeholder has no value, or the destination is no prefix.
+        """
+        destination = parse_destination(fill_placeholders(self.template, window=window, partition_key=partition_key))
+        return destination / folder if folder else destination
 
 
-def parse_destination(given: str | ObjectStoragePath) -> ObjectStoragePath:
-    """
-    Read the prefix that a DAG author passes.
+def _checked_replace(given: str) -> Replace:
+    if given not in list(Replace):
+        raise AworkConfigError(f"replace: {given!r} is neither 'successor' nor 'any'")
+    return Replace(given)
 
-    >>> parse_destination(" file:///data/awork ").path
-    '/data/awork'
 
-    :raises AworkConfigError: it is no prefix, or a path that depends on the worker's current folder.
-    """
-    text = str(given).strip()
-    if not _ABSOLUTE.match(text):
-        raise AworkConfigError(
-            f"destination: {str(given)!r} has no scheme and is no absolute path; pass a prefix such as "
-            "s3://aws_default@bucket/awork or file:///data/awork"
-        )
-    try:
-        return ObjectStoragePath(text) if isinstance(given, str) else given
-    except ValueError as error:
-        raise AworkConfigError(
-            f"destination: {given!r} is not a prefix such as s3://conn_id@bucket/prefix ({error})"
-        ) from None
+def _checked_share(given: float | None) -> float | None:
+    if given is None or (isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= 1):
+        return given
+    raise AworkConfigError(f"max_shrink: {given!r} is not a share between 0 and 1, such as 0.5, or None")
 
 
 def checked_count(value: int | None, name: str, *, most: int | None = None) -> int | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
+from airflow_provider_awork.client.selection import SELECTION, refuse_blank_parameters
 from airflow_provider_awork.exceptions import AworkConfigError, AworkError, AworkRateLimitError
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.triggers.poller import Poller
@@ -99,6 +100,12 @@ class AworkTimeEntriesTrigger(BaseTrigger):
         self.awork_conn_id = awork_conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
+        """
+        Check the parameters that select entries and serialize all of them.
+
+        :raises AworkConfigError: one is a blank text.
+        """
+        refuse_blank_parameters(self, *SELECTION)
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
@@ -235,6 +242,7 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
 
         :raises AworkConfigError: a parameter cannot work.
         """
+        refuse_blank_parameters(self, *SELECTION)
         checked_interval(self.poke_interval)
         if self.lookback < 0:
             raise AworkConfigError(f"lookback: {self.lookback!r} is less than 0 seconds")

@@ -128,7 +128,7 @@ def test_the_same_again_leaves_the_same_files(awork: Sandbox, destination: str) 
 
 def test_a_smaller_set_replaces_a_larger_one(awork: Sandbox, destination: str, tmp_path: Path) -> None:
     export(destination, max_rows_per_file=500)
-    export(destination, max_rows_per_file=500, filterby="isBilled eq true")
+    export(destination, max_rows_per_file=500, filterby="isBilled eq true", replace="any")
     expected = sum(entry["isBilled"] for entry in awork.store.entries())
     manifest = manifest_of(destination)
     assert manifest.rows == expected
