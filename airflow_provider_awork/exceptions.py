@@ -13,7 +13,8 @@ All others are retried as the task's ``retries`` say.
      +-- AworkStoppedError                the task is being stopped
      +-- AworkTransportError              no complete answer came, after all tries
      +-- AworkApiError                    awork answered with an error
-     |    +-- AworkServerError            5xx, or a conflict that awork asks to repeat
+     |    +-- AworkServerError            408, 409, 425 or 5xx: true only now
+     |    +-- AworkKeyReplacedError       401, and the connection has another key by now
      |    +-- AworkRateLimitError         429, after the waits that the client is allowed
      |    +-- AworkRequestError *         4xx: the request itself is wrong
      |         +-- AworkAuthenticationError *  401: the key is not valid
@@ -166,6 +167,7 @@ class AworkApiError(AworkError):
     :param details: further sentences.
     :param validation_errors: pairs of ``property`` and ``message``.
     :param trace_id: awork's trace id; awork's support asks for it.
+    :param retry_after: seconds until awork accepts requests again; None if it did not say.
     """
 
     def __init__(
@@ -180,6 +182,7 @@ class AworkApiError(AworkError):
         details: Sequence[str] = (),
         validation_errors: Sequence[Mapping[str, str]] = (),
         trace_id: str | None = None,
+        retry_after: float | None = None,
     ) -> None:
         self.status = status
         self.code = code
@@ -190,6 +193,7 @@ class AworkApiError(AworkError):
         self.details = tuple(details)
         self.validation_errors = tuple(dict(error) for error in validation_errors)
         self.trace_id = trace_id
+        self.retry_after = retry_after
         super().__init__(self._message())
 
     def _message(self) -> str:
@@ -203,19 +207,15 @@ class AworkApiError(AworkError):
 
 
 class AworkServerError(AworkApiError):
-    """5xx, or a conflict that awork asks to repeat (``concurrency-violation``, ``database-commit``)."""
+    """408, 409, 425, 5xx, or a code that awork asks to repeat: ``concurrency-violation``, ``database-commit``."""
+
+
+class AworkKeyReplacedError(AworkApiError):
+    """401, and the connection has another key than the one in use: another try of the task uses it."""
 
 
 class AworkRateLimitError(AworkApiError):
-    """
-    429, after the waits that the client is allowed.
-
-    :param retry_after: seconds until awork accepts requests again; None if it did not say.
-    """
-
-    def __init__(self, *, retry_after: float | None = None, **answer: Any) -> None:
-        super().__init__(**answer)
-        self.retry_after = retry_after
+    """429, after the waits that the client is allowed."""
 
 
 class AworkTokenError(AworkError, AirflowFailException):

@@ -40,6 +40,11 @@ CONNECTION_TYPE: dict[str, Any] = {
             "description": "Seconds to wait for the next bytes of an answer.",
             "schema": {"type": ["number", "null"], "default": 60, "minimum": 1},
         },
+        "outage_minutes": {
+            "label": "Outage minutes",
+            "description": "How long a read is tried again while awork does not answer, or answers with 5xx.",
+            "schema": {"type": ["number", "null"], "default": 5, "minimum": 0, "maximum": 60},
+        },
         "max_concurrent_requests": {
             "label": "Concurrent requests",
             "description": "How many requests may be in flight at once.",

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from airflow_provider_awork.client.client import AworkClient
 from airflow_provider_awork.client.http.config import DEFAULT_BASE_URL
-from airflow_provider_awork.client.http.session import RetryRules
+from airflow_provider_awork.client.http.retries import RetryRules
 from airflow_provider_awork.doctor import data_checks, filter_checks, page_checks
 from airflow_provider_awork.doctor.report import Finding, Outcome, Report, failed
 from airflow_provider_awork.doctor.samples import NotCheckedError, NotProvenError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
@@ -128,10 +129,27 @@ class AworkHook(BaseHook):
     def client(self) -> AworkClient:
         """The client, made at first use."""
         from airflow_provider_awork.client.client import AworkClient
-        from airflow_provider_awork.client.http.session import AworkSession, RetryRules
+        from airflow_provider_awork.client.http.retries import RetryRules
+        from airflow_provider_awork.client.http.session import AworkSession
 
-        retry = RetryRules.single_try() if self.single_try else RetryRules()
-        return AworkClient(self.config, session=AworkSession(self.config, retry=retry))
+        if self.single_try:  # pollers read the connection again themselves
+            return AworkClient(self.config, session=AworkSession(self.config, retry=RetryRules.single_try()))
+        return AworkClient(self.config, session=AworkSession(self.config, read_token=self._read_token))
+
+    def _impatient(self) -> AworkHook:
+        """Return a hook for the same connection that gives up within about ten seconds."""
+        from airflow_provider_awork.client.client import AworkClient
+        from airflow_provider_awork.client.http.session import impatient_session
+
+        hook = AworkHook(self.awork_conn_id)
+        hook.client = AworkClient(self.config, session=impatient_session(self.config))
+        return hook
+
+    def _read_token(self) -> str:
+        """Read the key or access token that the connection has now."""
+        from airflow_provider_awork.hooks.connection import config_of
+
+        return config_of(self.get_connection(self.awork_conn_id)).token
 
     def get_conn(self) -> AworkClient:
         """
@@ -172,12 +190,17 @@ class AworkHook(BaseHook):
         """
         Read ``/me``: what the Test button of the connection form does.
 
+        Gives up within about ten seconds and after two tries.
+
         :return: whether it worked, and the workspace and identity or the reason.
         """
+        from airflow_provider_awork.hooks.connection import without_transient_id
+
         try:
-            identity = self.identity
+            with contextlib.closing(self._impatient()) as hook:
+                identity = hook.identity
         except (AworkError, OSError) as error:
-            return False, str(error)
+            return False, without_transient_id(str(error), self.awork_conn_id)
         own = "" if identity.sees_all_entries is not False else "; sees only its own time entries"
         return True, f"Connected to awork workspace {identity.workspace_name!r} as {identity.name}{own}"
 

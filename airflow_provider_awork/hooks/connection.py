@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -39,7 +41,13 @@ def config_of(connection: Connection) -> AworkConfig:
         else:
             token = connection.password
             hint = f"Connection {connection.conn_id!r}: the API key in its password is not valid. {MAKE_A_KEY}"
-        config = build_config(token=token, base_url=connection.host, extras=connection.extra_dejson, token_hint=hint)
+        config = build_config(
+            token=token,
+            base_url=connection.host,
+            extras=connection.extra_dejson,
+            token_hint=hint,
+            connection=connection.conn_id,
+        )
     _mask(config.secrets())
     return config
 
@@ -69,6 +77,12 @@ def oauth_client_of(connection: Connection) -> tuple[OAuthClient, TokenStore]:
             extras=extras,
         )
     return client, TokenStore(extras.token_variable)
+
+
+def without_transient_id(message: str, conn_id: str) -> str:
+    """Return a message without the random id that Airflow's Test button gives to what is in its form."""
+    is_transient = re.fullmatch("[A-Za-z0-9]{8}", conn_id) and f"AIRFLOW_CONN_{conn_id.upper()}" in os.environ
+    return message.replace(f"Connection {conn_id!r}: ", "") if is_transient else message
 
 
 def _refuse_unused(connection: Connection) -> None:

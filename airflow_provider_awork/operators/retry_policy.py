@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_awork.client.http.rate_limit import LONGEST_WAIT_SECONDS
-from airflow_provider_awork.exceptions import AworkDestinationBusyError, AworkRateLimitError
+from airflow_provider_awork.exceptions import AworkDestinationBusyError, AworkRateLimitError, AworkServerError
 from airflow_provider_awork.version_compat import AirflowFailException, RetryDecision, RetryPolicy
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class AworkRetryPolicy(RetryPolicy):
     error                                   decision
     ======================================  =========================================================================
     ``AworkRateLimitError``                 another try when awork accepts requests again, within five minutes
+    ``AworkServerError``                    another try when awork says (``Retry-After``), within five minutes
     ``AworkDestinationBusyError``           another try in five minutes
     permanent errors                        none; Airflow fails the task without asking any policy
     anything else                           as the task's ``retry_delay`` says
@@ -54,6 +55,9 @@ class AworkRetryPolicy(RetryPolicy):
         if isinstance(exception, AworkRateLimitError):
             wait = _bounded(exception.retry_after)
             return RetryDecision.retry(wait, f"awork's rate limit is used up; it accepts requests again in {wait}")
+        if isinstance(exception, AworkServerError) and exception.retry_after is not None:
+            wait = _bounded(exception.retry_after)
+            return RetryDecision.retry(wait, f"awork answered {exception.status} and asks to wait {wait}")
         if isinstance(exception, AworkDestinationBusyError):
             return RetryDecision.retry(BUSY_WAIT, "another run is writing to the destination")
         return RetryDecision.default()

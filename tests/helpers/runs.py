@@ -12,7 +12,8 @@ from airflow.sdk import Context, ObjectStoragePath
 
 from airflow_provider_awork.client.client import AworkClient
 from airflow_provider_awork.client.http.rate_limit import RateLimiter
-from airflow_provider_awork.client.http.session import AworkSession, RetryRules
+from airflow_provider_awork.client.http.retries import RetryRules
+from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.files.manifest import verify_manifest
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.sandbox import Sandbox
@@ -20,8 +21,8 @@ from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEn
 from airflow_provider_awork.windows.window import Window
 from tests.helpers.airflow_harness import connection_in_environment
 
-# As many tries as in production, without its patience.
-QUICK_RETRIES = RetryRules(first_wait=0.005, longest_wait=0.02)
+# Several tries, without the patience of production.
+QUICK_RETRIES = RetryRules(tries=8, first_wait=0.005, longest_wait=0.02)
 
 
 def hook_for(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -18,11 +20,13 @@ from airflow_provider_awork.exceptions import (
     AworkAuthenticationError,
     AworkConfigError,
     AworkFilterError,
+    AworkKeyReplacedError,
     AworkNotFoundError,
     AworkPagingError,
 )
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.sandbox import Answer, RuleRequest, Sandbox, Store
+from airflow_provider_awork.version_compat import AirflowFailException
 from tests.helpers.airflow_harness import connection_in_environment
 
 SOME_ID = "11111111-2222-4333-8444-555555555555"
@@ -318,6 +322,92 @@ def test_test_connection_says_why_not(awork: Sandbox) -> None:
     assert not works
     assert "401" in message
     assert "wrong-key" not in message
+
+
+def test_test_connection_gives_up_soon_and_in_words() -> None:
+    with connection_in_environment("http://127.0.0.1:9/api/v1", "key"):
+        started = time.monotonic()
+        outcome = AworkHook().test_connection()
+    assert time.monotonic() - started < 10
+    assert not outcome[0]
+    assert outcome[1].startswith("Connection 'awork_default': cannot reach 127.0.0.1:9: connection refused\n")
+    assert "HTTPConnection" not in outcome[1]
+
+
+def test_test_connection_does_not_wait_for_a_silent_host() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with connection_in_environment(f"http://127.0.0.1:{port}/api/v1", "key"):
+            started = time.monotonic()
+            works, message = AworkHook().test_connection()
+    assert time.monotonic() - started < 10
+    assert not works
+    assert f"127.0.0.1:{port}" in message
+
+
+def test_test_connection_sends_two_tries_at_most_and_does_not_wait_as_asked(awork: Sandbox) -> None:
+    sent = len(awork.requests)
+    awork.faults.add(lambda request, store: Answer(503, headers={"retry-after": "3600"}))
+    try:
+        with connection_in_environment(awork.url, awork.token):
+            started = time.monotonic()
+            works, message = AworkHook().test_connection()
+    finally:
+        awork.faults.clear()
+    assert (works, len(awork.requests) - sent) == (False, 2)
+    assert "503" in message
+    assert time.monotonic() - started < 10
+
+
+def test_the_test_button_does_not_show_the_random_id_that_airflow_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = {"conn_type": "awork", "password": "key", "host": "http://127.0.0.1:9/api/v1"}
+    monkeypatch.setenv("AIRFLOW_CONN_XK3QW9ZB", json.dumps(connection))  # as its API does
+    assert AworkHook("xK3qW9zB").test_connection()[1].startswith("cannot reach 127.0.0.1:9: connection refused\n")
+
+
+class TestAReplacedKey:
+    """A 401 reads the connection once more: another key means that another try of the task helps."""
+
+    @staticmethod
+    def refuse(awork: Sandbox) -> AworkHook:
+        with connection_in_environment(awork.url, "old-key"):
+            hook = AworkHook()
+            _ = hook.client
+        return hook
+
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    def test_another_key_is_not_permanent(self, awork: Sandbox, method: str) -> None:
+        hook = self.refuse(awork)
+        sent = len(awork.requests)
+        send = partial(hook.client.session.send, "POST", "timeentries", json={})
+        with connection_in_environment(awork.url, awork.token), pytest.raises(AworkKeyReplacedError) as caught:
+            hook.client.identity() if method == "GET" else send()
+        assert not isinstance(caught.value, AirflowFailException)
+        assert "'awork_default' has another key" in str(caught.value)
+        assert len(awork.requests) - sent == 1, "neither with the old key nor with another one"
+
+    def test_the_same_key_is_permanent(self, awork: Sandbox) -> None:
+        hook = self.refuse(awork)
+        with connection_in_environment(awork.url, "old-key"), pytest.raises(AworkAuthenticationError):
+            _ = hook.identity
+
+    def test_a_connection_that_is_gone_is_permanent(self, awork: Sandbox) -> None:
+        hook = AworkHook("awork_for_a_moment")
+        connection = {"conn_type": "awork", "password": "old-key", "host": awork.url}
+        with mock.patch.dict(os.environ, AIRFLOW_CONN_AWORK_FOR_A_MOMENT=json.dumps(connection)):
+            _ = hook.client
+        with pytest.raises(AworkAuthenticationError):
+            _ = hook.identity
+
+    def test_a_token_that_was_renewed(self, awork: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+        connection = {"conn_type": "awork", "host": awork.url, "extra": {"token_variable": "awork_token"}}
+        monkeypatch.setenv("AIRFLOW_CONN_AWORK_DEFAULT", json.dumps(connection))
+        monkeypatch.setenv("AIRFLOW_VAR_AWORK_TOKEN", json.dumps({"access_token": "old", "refresh_token": "r"}))
+        hook = AworkHook()
+        _ = hook.client
+        monkeypatch.setenv("AIRFLOW_VAR_AWORK_TOKEN", json.dumps({"access_token": "new", "refresh_token": "s"}))
+        with pytest.raises(AworkKeyReplacedError):
+            _ = hook.identity
 
 
 def test_missing_rights_are_said(caplog: pytest.LogCaptureFixture) -> None:

@@ -19,6 +19,7 @@ from airflow_provider_awork.exceptions import (
     AworkDestinationBusyError,
     AworkError,
     AworkRateLimitError,
+    AworkServerError,
     AworkTransportError,
 )
 from airflow_provider_awork.get_provider_info import get_provider_info
@@ -54,6 +55,10 @@ def rate_limited(**said: Any) -> AworkRateLimitError:
     return AworkRateLimitError(status=429, code=None, description="", method="GET", path="me", **said)
 
 
+def unavailable(**said: Any) -> AworkServerError:
+    return AworkServerError(status=503, code=None, description="", method="GET", path="me", **said)
+
+
 @pytest.mark.parametrize(
     ("error", "delay"),
     [
@@ -62,6 +67,8 @@ def rate_limited(**said: Any) -> AworkRateLimitError:
         (rate_limited(retry_after=-5.0), timedelta(seconds=1)),
         (rate_limited(retry_after=1e9), timedelta(minutes=5)),
         (rate_limited(), timedelta(minutes=1)),
+        (unavailable(retry_after=15.0), timedelta(seconds=15)),
+        (unavailable(retry_after=1e9), timedelta(minutes=5)),
         (AworkDestinationBusyError("busy"), timedelta(minutes=5)),
     ],
 )
@@ -70,7 +77,9 @@ def test_errors_with_a_delay_of_their_own(error: AworkError, delay: timedelta) -
     assert (decision.action.value, decision.retry_delay) == ("retry", delay)
 
 
-@pytest.mark.parametrize("error", [AworkTransportError("cut"), AworkError("?"), ValueError("?"), OSError(28, "full")])
+@pytest.mark.parametrize(
+    "error", [AworkTransportError("cut"), unavailable(), AworkError("?"), ValueError("?"), OSError(28, "full")]
+)
 def test_other_errors_are_left_to_airflow(error: Exception) -> None:
     assert AworkRetryPolicy().evaluate(error, 1, 3).action.value == "default"
 

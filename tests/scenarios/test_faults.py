@@ -16,7 +16,8 @@ from airflow.sdk import DAG
 
 from airflow_provider_awork.client.http.answer import decode_json
 from airflow_provider_awork.client.http.config import build_config
-from airflow_provider_awork.client.http.session import AworkSession, RetryRules
+from airflow_provider_awork.client.http.retries import RetryRules
+from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.exceptions import AworkServerError, AworkTransportError
 from airflow_provider_awork.sandbox import (
     Answer,
@@ -33,7 +34,7 @@ from airflow_provider_awork.sandbox import (
 )
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 from tests.helpers.airflow_harness import connection_in_environment, run_dag
-from tests.helpers.runs import hook_for, read_ids
+from tests.helpers.runs import QUICK_RETRIES, hook_for, read_ids
 
 ENTRIES = 2000
 
@@ -96,7 +97,7 @@ def test_a_page_that_never_comes(awork: Sandbox, fault: Fault) -> None:
     awork.faults.add(on_page("3", fault, times=1000))
     with pytest.raises((AworkServerError, AworkTransportError), match=r"timeentries|unreadable body"):
         read_ids(hook_for(awork), concurrency=1)
-    assert sum(record.query.get("page") == "3" for record in awork.requests) == RetryRules().tries
+    assert sum(record.query.get("page") == "3" for record in awork.requests) == QUICK_RETRIES.tries
 
 
 # -- servers that keep one waiting -----------------------------------------------------------------------------------

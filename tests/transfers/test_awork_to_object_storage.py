@@ -22,7 +22,7 @@ import zstandard
 from airflow.sdk import DAG, Asset, ObjectStoragePath
 
 import airflow_provider_awork.files.manifest
-from airflow_provider_awork.client.http.session import RetryRules
+from airflow_provider_awork.client.http.retries import RetryRules
 from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 from airflow_provider_awork.files.manifest import (
     MANIFEST_NAME,
@@ -305,7 +305,7 @@ def test_a_wrong_key_fails_at_once(awork: Sandbox, destination: str, tmp_path: P
 def test_a_host_that_cannot_be_reached_is_named(
     destination: str, tmp_path: Path, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("first_wait", "longest_wait"):
+    for name in ("outage_seconds", "first_wait", "longest_wait"):
         monkeypatch.setitem(RetryRules.__init__.__kwdefaults__, name, 0.01)
     with connection_in_environment(host, "key"):
         result = export(destination)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,10 +13,13 @@ import msgspec
 
 from airflow_provider_awork.client.behaviour import DEFAULT_BEHAVIOUR, AworkBehaviour
 from airflow_provider_awork.client.http.rate_limit import REQUESTS_PER_MINUTE
+from airflow_provider_awork.client.http.retries import OUTAGE_MINUTES
 from airflow_provider_awork.exceptions import AworkConfigError
 
 DEFAULT_BASE_URL = "https://api.awork.com/api/v1"
 MAKE_A_KEY = "Create one in awork under Settings > Integrations > API clients."
+
+PROXY_NAME = re.compile(r"(http|https|all)(://[^/]+)?")  # as requests looks proxies up
 
 PositiveSeconds = Annotated[float, msgspec.Meta(gt=0)]
 PositiveCount = Annotated[int, msgspec.Meta(ge=1)]
@@ -27,6 +31,7 @@ class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True):
 
     :param connect_timeout: seconds to wait for a connection.
     :param read_timeout: seconds to wait for the next bytes of an answer.
+    :param outage_minutes: how long a read is tried again while awork does not answer, or answers with 5xx; at most 60.
     :param max_concurrent_requests: how many requests may be in flight at once.
     :param requests_per_minute: what this connection may use of the workspace's budget. awork allows 1000 (Enterprise:
         3000) to all clients of a workspace together (https://developers.awork.com/rate-limits); the default
@@ -40,6 +45,7 @@ class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True):
 
     connect_timeout: PositiveSeconds = 10.0
     read_timeout: PositiveSeconds = 60.0
+    outage_minutes: Annotated[float, msgspec.Meta(ge=0, le=60)] = OUTAGE_MINUTES
     max_concurrent_requests: Annotated[int, msgspec.Meta(ge=1, le=50)] = 8
     requests_per_minute: PositiveCount = REQUESTS_PER_MINUTE
     verify: bool | str = True
@@ -73,12 +79,14 @@ class AworkConfig(msgspec.Struct, frozen=True, kw_only=True):
     :param base_url: scheme, host and path of the API, without a slash at the end.
     :param extras: the typed extras.
     :param token_hint: where the token comes from, for the error of a request whose token awork does not accept.
+    :param connection: id of the Airflow connection, for messages.
     """
 
     token: str
     base_url: str = DEFAULT_BASE_URL
     extras: ConnectionExtras = ConnectionExtras()
     token_hint: str = ""
+    connection: str = ""
 
     def __repr__(self) -> str:
         return f"AworkConfig(token='***', base_url={self.base_url!r})"
@@ -98,6 +106,7 @@ def build_config(
     base_url: str | None = None,
     extras: Mapping[str, Any] | None = None,
     token_hint: str = "",
+    connection: str = "",
 ) -> AworkConfig:
     """
     Check the parts of a connection.
@@ -106,6 +115,7 @@ def build_config(
     :param base_url: base URL; empty means awork's own.
     :param extras: extras by name, values as JSON types or as strings (connections given as URI have strings only).
     :param token_hint: where the token comes from.
+    :param connection: id of the Airflow connection, for messages.
     :raises AworkConfigError: naming the field, its value and the way out.
     """
     return AworkConfig(
@@ -113,6 +123,7 @@ def build_config(
         base_url=check_base_url(base_url),
         extras=check_extras(extras or {}),
         token_hint=token_hint,
+        connection=connection,
     )
 
 
@@ -165,6 +176,7 @@ def check_extras(raw: Mapping[str, Any]) -> ConnectionExtras:
         raise AworkConfigError(f"extra {name!r}: {text}{got}") from None
     if isinstance(extras.verify, str) and not Path(extras.verify).exists():
         raise AworkConfigError(f"extra 'verify': no such CA bundle: {extras.verify!r}; use true, false or a path")
+    _check_proxies(extras.proxies)
     zone = extras.behaviour.literal_timezone
     if zone not in available_timezones():
         raise AworkConfigError(f"extra 'literal_timezone': {zone!r} is not an IANA time zone")
@@ -174,6 +186,20 @@ def check_extras(raw: Mapping[str, Any]) -> ConnectionExtras:
             "name holds. Pass the Variable's name, not a token."
         )
     return extras
+
+
+def _check_proxies(proxies: Mapping[str, str]) -> None:
+    """Refuse what requests would ignore or not understand; never quote a URL, which may hold a password."""
+    for name, proxy in proxies.items():
+        if not PROXY_NAME.fullmatch(name):
+            raise AworkConfigError(f"extra 'proxies': {name!r} is no scheme; the names are http, https and all")
+        try:
+            url = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+            is_whole = bool(url.hostname) and (url.port is None or url.port > 0)
+        except ValueError:
+            is_whole = False
+        if proxy and not is_whole:
+            raise AworkConfigError(f"extra 'proxies': the URL for {name!r} has no host, or is malformed")
 
 
 def _unquoted(name: str, value: Any) -> Any:

@@ -19,6 +19,7 @@ from airflow_provider_awork.exceptions import (
     AworkApiError,
     AworkAuthenticationError,
     AworkFilterError,
+    AworkKeyReplacedError,
     AworkNotFoundError,
     AworkPermissionError,
     AworkRateLimitError,
@@ -27,7 +28,11 @@ from airflow_provider_awork.exceptions import (
     AworkValidationError,
 )
 
+# 408 request time-out, 409 conflict, 425 too early: true only now.
+TRANSIENT_STATUSES = {408, 409, 425}
 TRANSIENT_CODES = {"server-error", "concurrency-violation", "database-commit"}
+# Conflicts that stay.
+LASTING_CODES = {"already-exist-error", "duplication-violation"}
 ERROR_BY_CODE: dict[str, type[AworkRequestError]] = {
     "workspaceid-missing": AworkAuthenticationError,
     "not-found": AworkNotFoundError,
@@ -65,7 +70,6 @@ def error_from(
     if error_class is AworkFilterError and filterby:
         details.append(f"filterby as it was sent, which positions count in: {filterby!r}")
     no_object = f"no error object in the answer ({answer.headers.get('content-type', 'no content type')})"
-    retry_after = {"retry_after": said_wait(answer.headers)} if error_class is AworkRateLimitError else {}
     return error_class(
         status=answer.status,
         code=code,
@@ -76,7 +80,19 @@ def error_from(
         details=details,
         validation_errors=[each for each in _items(error.get("validationErrors")) if isinstance(each, dict)],
         trace_id=_text(error.get("traceId")) or answer.headers.get("trace-id") or answer.headers.get("x-edge-ref"),
-        **retry_after,
+        retry_after=said_wait(answer.headers),
+    )
+
+
+def key_replaced(error: AworkAuthenticationError, *, connection: str) -> AworkKeyReplacedError:
+    """Return the error to raise for a key that is not valid, if the connection has another one by now."""
+    return AworkKeyReplacedError(
+        status=error.status,
+        code=error.code,
+        description=f"Connection {connection!r} has another key by now; another try uses it",
+        method=error.method,
+        path=error.path,
+        trace_id=error.trace_id,
     )
 
 
@@ -96,6 +112,8 @@ def _error_class(status: int, code: str | None, is_error_object: bool) -> type[A
     if status == 429:
         return AworkRateLimitError
     if status >= 500 or code in TRANSIENT_CODES:
+        return AworkServerError
+    if status in TRANSIENT_STATUSES and code not in LASTING_CODES:
         return AworkServerError
     if code in ERROR_BY_CODE:
         return ERROR_BY_CODE[code]

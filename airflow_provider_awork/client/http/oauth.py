@@ -19,6 +19,7 @@ from requests.auth import HTTPBasicAuth
 from airflow_provider_awork.client.http.answer import Answer
 from airflow_provider_awork.client.http.config import ConnectionExtras
 from airflow_provider_awork.client.http.errors import error_from
+from airflow_provider_awork.client.http.faults import Target, fault_from
 from airflow_provider_awork.client.http.session import USER_AGENT
 from airflow_provider_awork.client.http.transport import BoundedAdapter
 from airflow_provider_awork.exceptions import (
@@ -111,6 +112,7 @@ class OAuthClient(msgspec.Struct, frozen=True, kw_only=True):
         """
         Exchange a refresh token, once.
 
+        :raises AworkConfigError: a setting of the connection cannot work; the pair is as good as before.
         :raises AworkTransportError: awork was not reached; the pair is as good as before.
         :raises AworkRateLimitError: awork did nothing; the pair is as good as before.
         :raises AworkTokenError: awork refuses.
@@ -146,7 +148,7 @@ class OAuthClient(msgspec.Struct, frozen=True, kw_only=True):
                     allow_redirects=False,
                 )
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-                raise _not_answered(error) from None
+                raise self._not_answered(error) from None
         return Answer(status=response.status_code, headers=response.headers, body=response.content)
 
     def _auth(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -156,6 +158,22 @@ class OAuthClient(msgspec.Struct, frozen=True, kw_only=True):
         basic = HTTPBasicAuth(self.client_id.encode(), self.client_secret.encode())
         signed: requests.PreparedRequest = basic(request)
         return signed
+
+    def _not_answered(self, error: Exception) -> Exception:
+        request = f"POST {TOKEN_PATH}"
+        target = Target(
+            request=request,
+            base_url=self.base_url,
+            connection="",
+            connect_timeout=self.extras.connect_timeout,
+            read_timeout=self.extras.read_timeout,
+        )
+        fault = fault_from(error, target)
+        if isinstance(fault, AworkConfigError):  # nothing was sent
+            return fault
+        if _reached_nobody(error):
+            return AworkTransportError(f"{request}: awork was not reached, so nothing is lost\n{fault}")
+        return AworkTokenLostError(f"{request}: {type(error).__name__}: the answer is lost")
 
 
 def _protocol(client_id: str) -> Any:
@@ -211,14 +229,6 @@ def _as_awork_error(answer: Answer) -> Answer:
         return answer
     named = {"code": body["error"], "description": body.get("error_description"), "traceId": body.get("traceId")}
     return Answer(status=answer.status, headers=answer.headers, body=msgspec.json.encode(named))
-
-
-def _not_answered(error: Exception) -> Exception:
-    # Only the kind of error: its text may have a proxy's password.
-    what = f"POST {TOKEN_PATH}: {type(error).__name__}"
-    if _reached_nobody(error):
-        return AworkTransportError(f"{what}: awork was not reached, so nothing is lost")
-    return AworkTokenLostError(f"{what}: the answer is lost")
 
 
 def _reached_nobody(error: Exception) -> bool:

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import mmap
 import platform
+import random
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import msgspec
 import requests
-import tenacity
 import urllib3
 
 from airflow_provider_awork import __version__
 from airflow_provider_awork.client.http.answer import Answer
 from airflow_provider_awork.client.http.auth import BearerAuth
 from airflow_provider_awork.client.http.config import AworkConfig
-from airflow_provider_awork.client.http.errors import error_from, without_secrets
+from airflow_provider_awork.client.http.errors import error_from, key_replaced, without_secrets
+from airflow_provider_awork.client.http.faults import Target, fault_from
 from airflow_provider_awork.client.http.rate_limit import RateLimiter
+from airflow_provider_awork.client.http.retries import RetryRules
 from airflow_provider_awork.client.http.transport import BoundedAdapter
-from airflow_provider_awork.exceptions import AworkServerError, AworkTransportError
+from airflow_provider_awork.exceptions import (
+    AworkAuthenticationError,
+    AworkError,
+    AworkServerError,
+    AworkTransportError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -31,30 +40,8 @@ USER_AGENT = f"airflow-provider-awork/{__version__} python/{platform.python_vers
 CHUNK_BYTES = 1 << 19
 FIRST_BUFFER_BYTES = 1 << 23
 MOST_CONNECTIONS = 50
-
-
-@dataclass(frozen=True, kw_only=True)
-class RetryRules:
-    """
-    How often a read is tried again, and how long it waits in between.
-
-    :param tries: tries of one request, if it fails with 5xx, a time-out, a cut connection or an unreadable body.
-    :param first_wait: seconds before the second try; doubles with each try, with jitter.
-    :param longest_wait: the longest of these waits, in seconds.
-    :param rate_limit_tries: tries of one request that is answered with 429; the server sets these waits.
-    :param answer_factor: a whole answer, header lines and body, may take this many times the read time-out.
-    """
-
-    tries: int = 8
-    first_wait: float = 0.5
-    longest_wait: float = 30.0
-    rate_limit_tries: int = 10
-    answer_factor: float = 5.0
-
-    @classmethod
-    def single_try(cls) -> RetryRules:
-        """For pollers: try once and let the caller handle the error."""
-        return cls(tries=1, rate_limit_tries=1)
+IMPATIENT_SECONDS = 4.0  # two tries of so long are over within ten seconds
+IMPATIENT_RULES = RetryRules.impatient()
 
 
 class AworkSession:
@@ -63,16 +50,23 @@ class AworkSession:
 
     :param config: the connection's settings.
     :param limiter: pacing; by default from the settings.
-    :param retry: retry rules.
+    :param retry: retry rules; by default from the settings.
+    :param read_token: reads the token of the connection again; called once, after a 401.
     """
 
     def __init__(
-        self, config: AworkConfig, *, limiter: RateLimiter | None = None, retry: RetryRules | None = None
+        self,
+        config: AworkConfig,
+        *,
+        limiter: RateLimiter | None = None,
+        retry: RetryRules | None = None,
+        read_token: Callable[[], str] | None = None,
     ) -> None:
         self.config = config
         self.limiter = limiter or RateLimiter.for_share(config.extras.requests_per_minute)
         self.requests_sent = 0
-        self._retry = retry or RetryRules()
+        self._retry = retry or RetryRules(outage_seconds=config.extras.outage_minutes * 60)
+        self._read_token = read_token
         self._http = requests.Session()
         self._http.auth = BearerAuth(config.token)
         self._http.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
@@ -88,15 +82,31 @@ class AworkSession:
         :param path: path below the base URL, such as ``timeentries``.
         :param params: query parameters; None values are left out.
         :param parse: turns a whole answer into a value; an ``AworkTransportError`` from it counts as a failed try.
+        :raises AworkConfigError: a setting of the connection cannot work, at once.
         :raises AworkTransportError: no whole answer after all tries.
         :raises AworkServerError: 5xx after all tries.
+        :raises AworkKeyReplacedError: 401, and the connection has another key by now.
         :raises AworkRateLimitError: 429 after all waits.
         :raises AworkRequestError: 4xx, at once.
         """
-        for attempt in self._attempts(f"GET {path}"):
-            with attempt:
+        failures, first_failure = 0, 0.0
+        while True:
+            try:
                 return parse(self._send("GET", path, params=params))
-        raise AssertionError("tenacity re-raises")
+            except (AworkTransportError, AworkServerError) as error:
+                failures += 1
+                first_failure = first_failure or time.monotonic()
+                wait = self._retry.wait_after(
+                    failures,
+                    outage=time.monotonic() - first_failure,
+                    asked=error.retry_after if isinstance(error, AworkServerError) else None,
+                    jitter=random.random(),  # noqa: S311 - spreads requests, hides nothing
+                )
+                if wait is None:
+                    raise
+                cause = str(error).partition("\n")[0]
+                log.warning("GET %s: try %d failed, next in %.1f s: %s", path, failures, wait, cause)
+            self.limiter.sleep(wait)
 
     def send(self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None) -> Answer:
         """
@@ -111,29 +121,6 @@ class AworkSession:
         self.limiter.close()
         self._http.close()
 
-    def _attempts(self, request: str) -> tenacity.Retrying:
-        def log_failed_try(state: tenacity.RetryCallState) -> None:
-            error = state.outcome.exception() if state.outcome else None
-            wait = state.next_action.sleep if state.next_action else 0
-            log.warning(
-                "%s: try %d of %d failed, next in %.1f s: %s",
-                request,
-                state.attempt_number,
-                self._retry.tries,
-                wait,
-                error,
-            )
-
-        return tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self._retry.tries),
-            wait=tenacity.wait_exponential(multiplier=self._retry.first_wait, max=self._retry.longest_wait)
-            + tenacity.wait_random(0, self._retry.first_wait),
-            retry=tenacity.retry_if_exception_type((AworkTransportError, AworkServerError)),
-            before_sleep=log_failed_try,
-            sleep=self.limiter.sleep,
-            reraise=True,
-        )
-
     def _send(self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None) -> Answer:
         for refusals in range(1, self._retry.rate_limit_tries + 1):
             with self.limiter.slot() as sent:
@@ -144,16 +131,29 @@ class AworkSession:
             self.limiter.pause(answer.headers, refusals=refusals)
         if 200 <= status < 300:
             return answer
-        filterby = (params or {}).get("filterby")
         config = self.config
-        raise error_from(
+        error = error_from(
             answer,
             method=method,
             path=path,
             secrets=config.secrets(),
             token_hint=config.token_hint,
-            filterby=filterby,
+            filterby=(params or {}).get("filterby"),
         )
+        if isinstance(error, AworkAuthenticationError) and self._key_is_replaced:
+            raise key_replaced(error, connection=config.connection)
+        raise error
+
+    @functools.cached_property
+    def _key_is_replaced(self) -> bool:
+        """Whether the connection has another key by now; read once, when awork refuses the one in use."""
+        if self._read_token is None:
+            return False
+        try:
+            return self._read_token() != self.config.token
+        except AworkError as error:
+            log.warning("The connection cannot be read again: %s", error)
+            return False
 
     def _exchange(self, method: str, path: str, params: Mapping[str, Any] | None, json: Any) -> tuple[int, Answer]:
         extras = self.config.extras
@@ -173,7 +173,7 @@ class AworkSession:
                 body = self._read(response)
                 answer = Answer(status=response.status_code, headers=response.headers, body=body)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise AworkTransportError(f"{method} {path}: {self.redact(f'{type(error).__name__}: {error}')}") from None
+            raise fault_from(error, self._target(f"{method} {path}")) from None
         return answer.status, answer
 
     def _read(self, response: requests.Response) -> memoryview:
@@ -188,10 +188,34 @@ class AworkSession:
             length += len(chunk)
         return memoryview(body)[:length]
 
+    def _target(self, request: str) -> Target:
+        config = self.config
+        return Target(
+            request=request,
+            base_url=config.base_url,
+            connection=config.connection,
+            connect_timeout=config.extras.connect_timeout,
+            read_timeout=config.extras.read_timeout,
+        )
+
     def redact(self, text: str) -> str:
         """Return a text without the connection's secrets."""
         redacted: str = without_secrets(text, self.config.secrets())
         return redacted
+
+
+def impatient_session(config: AworkConfig) -> AworkSession:
+    """Return a session for a person who waits for the outcome: two tries of a few seconds, and short waits."""
+    extras = msgspec.structs.replace(
+        config.extras,
+        connect_timeout=min(config.extras.connect_timeout, IMPATIENT_SECONDS),
+        read_timeout=min(config.extras.read_timeout, IMPATIENT_SECONDS),
+    )
+    return AworkSession(
+        msgspec.structs.replace(config, extras=extras),
+        retry=IMPATIENT_RULES,
+        limiter=RateLimiter(requests_per_minute=extras.requests_per_minute, max_wait=IMPATIENT_SECONDS),
+    )
 
 
 def _buffer(size: int) -> mmap.mmap:

@@ -11,6 +11,10 @@ from typing import Any
 from requests.adapters import HTTPAdapter
 
 
+class SlowAnswerError(OSError):
+    """An answer is not complete in its time. Not a ``TimeoutError``: requests would name another time."""
+
+
 class BoundedAdapter(HTTPAdapter):
     """
     Ends answers that trickle in: a read time-out starts anew with each byte, this time does not.
@@ -52,8 +56,7 @@ class _BoundedReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         if time.monotonic() > self._deadline:
-            # Not a TimeoutError, for which requests has a message of its own that names another time.
-            raise OSError(f"the answer comes too slowly: it is not complete after {self._seconds:.0f} s")
+            raise SlowAnswerError(f"the answer comes too slowly: it is not complete after {self._seconds:.0f} s")
         return self._raw.readinto(buffer)
 
     def close(self) -> None:

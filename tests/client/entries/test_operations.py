@@ -16,7 +16,8 @@ from airflow_provider_awork.client.client import AworkClient
 from airflow_provider_awork.client.entries.models import BATCH_OPERATIONS
 from airflow_provider_awork.client.http.config import build_config
 from airflow_provider_awork.client.http.rate_limit import RateLimiter
-from airflow_provider_awork.client.http.session import AworkSession, RetryRules
+from airflow_provider_awork.client.http.retries import RetryRules
+from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.exceptions import (
     AworkBatchError,
     AworkConfigError,

@@ -10,7 +10,8 @@ import pytest
 
 from airflow_provider_awork.client.http.config import build_config
 from airflow_provider_awork.client.http.rate_limit import RateLimiter
-from airflow_provider_awork.client.http.session import AworkSession, RetryRules
+from airflow_provider_awork.client.http.retries import RetryRules
+from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.client.lists.answers import decode_page
 from airflow_provider_awork.exceptions import (
     AworkApiError,

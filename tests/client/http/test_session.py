@@ -15,7 +15,8 @@ from rich.pretty import pretty_repr
 from airflow_provider_awork.client.http.answer import decode_json
 from airflow_provider_awork.client.http.config import ConnectionExtras, build_config
 from airflow_provider_awork.client.http.rate_limit import LONGEST_WAIT_SECONDS, RateLimiter
-from airflow_provider_awork.client.http.session import AworkSession, RetryRules
+from airflow_provider_awork.client.http.retries import RetryRules
+from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.client.lists.answers import decode_page
 from airflow_provider_awork.exceptions import (
     AworkAuthenticationError,
