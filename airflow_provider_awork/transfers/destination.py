@@ -82,7 +82,7 @@ def fill_placeholders(
 
     filled = _PLACEHOLDER.sub(fill, text)
     if "{" in filled or "}" in filled:
-        raise AworkConfigError(f"destination: a brace without its partner in {text!r}")
+        raise AworkConfigError(f"destination: a brace without its partner\nCheck the placeholders in {text!r}.")
     return filled
 
 
@@ -118,9 +118,9 @@ def _check_parts(text: str) -> None:
         value = part.rpartition("=")[2]
         if value in ("", "None", ".", ".."):
             raise AworkConfigError(
-                f"destination: {'an empty part' if not part else f'the part {part!r}'} in {text!r}\n"
-                "A template in it may have rendered to nothing, as {{ data_interval_start }} does in a run without a "
-                "data interval. {window_start} and {partition_key} are filled in by this operator."
+                f"destination: {f'the part {part!r} has no value' if part else 'an empty part'}\n"
+                f"A template in {text!r} may have rendered to nothing, as {{{{ data_interval_start }}}} does in a "
+                "run without a data interval. {window_start} and {partition_key} are filled in by this operator."
             )
 
 
