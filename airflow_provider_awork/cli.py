@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 DOCTOR_HELP = "check that an awork workspace behaves as exact exports need"
 DOCTOR_DESCRIPTION = (
     "Asks a real workspace, in fewer than 30 requests that change nothing, whether awork behaves as exact exports "
-    "need. Exits with 1 if their guarantees do not hold; warnings are no failure."
+    "need. Exits with 1 if their guarantees do not hold, or if awork does not report what the key can see. Warnings do "
+    "not count."
 )
 DOCTOR_ARGUMENTS: dict[str, dict[str, Any]] = {
     "--conn-id": {"default": "awork_default", "help": "Airflow connection of type awork (default: awork_default)"},
     "--json": {"metavar": "FILE", "help": "also write the report as JSON to FILE; - prints it instead of the table"},
+    "--strict": {"action": "store_true", "help": "also exit with 1 if a check could prove nothing"},
 }
 
 
@@ -59,4 +61,4 @@ def _doctor_of_airflow(options: argparse.Namespace) -> None:
 def _run_doctor(options: argparse.Namespace) -> int:
     from airflow_provider_awork.doctor.command import run_doctor  # imports requests and rich
 
-    return run_doctor(options.conn_id, options.json)
+    return run_doctor(options.conn_id, options.json, strict=options.strict)

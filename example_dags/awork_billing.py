@@ -103,7 +103,8 @@ with DAG(
         seconds: dict[str, int] = defaultdict(int)
         for entry in entries_of(exported):
             seconds[value_at(entry, "project/company/name") or "without a client"] += entry["duration"]
-        return {client: round(total / 3600, 2) for client, total in sorted(seconds.items())}
+        longest_first = sorted(seconds.items(), key=lambda item: (-item[1], item[0]))
+        return {client: round(total / 3600, 2) for client, total in longest_first}
 
     approve = ApprovalOperator(
         task_id="approve",
@@ -112,8 +113,9 @@ with DAG(
 | client | hours |
 |---|---|
 {% for client, hours in ti.xcom_pull('hours_by_client').items() -%}
-| {{ client }} | {{ hours }} |
-{% endfor %}""",
+| {{ client | replace('|', '/') }} | {{ '%.2f' | format(hours) }} |
+{% endfor -%}
+| **total** | **{{ '%.2f' | format(ti.xcom_pull('hours_by_client').values() | sum) }}** |""",
     )
 
     @task

@@ -18,7 +18,7 @@ import pytest
 
 from airflow_provider_awork.cli import main
 from airflow_provider_awork.doctor.examination import CHECKS
-from airflow_provider_awork.sandbox import Sandbox
+from airflow_provider_awork.sandbox import Answer, Sandbox
 from tests.helpers.airflow_harness import connection_in_environment, prepare_airflow
 
 KEY = "right-key-0a1b2c3d"
@@ -125,7 +125,7 @@ def test_a_report_as_table_and_file(
 ) -> None:
     file = tmp_path / "report.json"
 
-    assert main(["doctor", "--json", str(file)]) == 0
+    assert main(["doctor", "--strict", "--json", str(file)]) == 0
 
     table = capsys.readouterr().out
     for text in (*CHECKS, "Check", "Result", "Found, what it means, what to set", awork.settings.workspace.name):
@@ -202,6 +202,20 @@ def test_the_table_is_whole_at(width: int, connections: None, awork: Sandbox, mo
     assert all(any(line.startswith(f"│ {name} ") for line in lines) for name in CHECKS)
 
 
+@pytest.mark.parametrize("status", [401, 404])
+def test_an_unknown_visibility_ends_with_1(
+    status: int, connections: None, awork: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    awork.faults.add(lambda request, _: Answer(status) if request.path == "/me/permissions" else None)
+    try:
+        assert main(["doctor"]) == 1
+    finally:
+        awork.faults.clear()
+    shown = capsys.readouterr().out
+    assert re.search(r"Permissions +│ not proven │ awork does not report what the key can", shown)
+    assert "not all is proven" in shown
+
+
 def test_warnings_end_with_0(
     connections: None, awork: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -217,6 +231,7 @@ def test_an_empty_workspace_does_not_claim_what_is_not_proven(
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
     with Sandbox(token=KEY) as awork, connection_in_environment(awork.url, KEY):
         assert main(["doctor"]) == 0
+        assert main(["doctor", "--strict"]) == 1
     assert "not all is proven" in capsys.readouterr().out
 
 

@@ -127,8 +127,11 @@ def test_a_month_is_exported_approved_invoiced_marked_and_checked(awork: Sandbox
     assert json.loads((destination / "invoices/2026-10.json").read_text())["sha256"] == result.xcom("export")["sha256"]
     (asked,) = somebody.asked
     assert asked["subject"] == f"Invoice {len(expected)} time entries up to the end of 2026-10?"
-    told = [float(line.split("|")[2]) for line in asked["body"].splitlines()[3:]]
-    assert sum(told) == pytest.approx(hours, abs=0.1)
+    *clients, total = [line.split("|")[1:3] for line in asked["body"].splitlines()[3:]]
+    by_client = [float(each) for _, each in clients]
+    assert by_client == sorted(by_client, reverse=True)
+    assert sum(by_client) == pytest.approx(hours, abs=0.1)
+    assert total == [" **total** ", f" **{sum(by_client):.2f}** "]
 
 
 def test_what_is_rejected_is_neither_invoiced_nor_marked(awork: Sandbox, destination: Path) -> None:

@@ -28,13 +28,14 @@ WIDTH_OF_FILES = 80  # characters; a terminal has its own width
 STYLES = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.FAILED: "bold red"}
 
 
-def run_doctor(conn_id: str, json_file: str | None = None) -> int:
+def run_doctor(conn_id: str, json_file: str | None = None, *, strict: bool = False) -> int:
     """
     Examine the workspace of a connection, and print the report.
 
     :param conn_id: id of an Airflow connection.
     :param json_file: file that also gets the report as JSON; ``-`` prints the JSON instead of the table.
-    :return: 0 if the guarantees of exports hold, else 1.
+    :param strict: also return 1 if any check could prove nothing.
+    :return: 0 if the guarantees of exports hold, else 1; also 1 if awork does not report what the key can see.
     """
     output = sys.stdout
     if isinstance(output, io.TextIOWrapper):
@@ -49,7 +50,8 @@ def run_doctor(conn_id: str, json_file: str | None = None) -> int:
         _print_report(report, output)
         if json_file:
             _write(json_file, report_json)
-    return 0 if report.holds else 1
+    is_proven = report.proven if strict else not report.lacks_required_proof
+    return 0 if report.holds and is_proven else 1
 
 
 def _examined(conn_id: str) -> Report:

@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_awork.client.http.rate_limit import announced_limits, http_date
 from airflow_provider_awork.columns.decoding import RowDecoder
 from airflow_provider_awork.columns.time_entry import TIME_ENTRY
-from airflow_provider_awork.doctor.report import Finding, failed, ok, warning
+from airflow_provider_awork.doctor.report import Finding, Outcome, failed, ok, warning
 from airflow_provider_awork.doctor.workspace import Workspace
 
 PLANS = {1000: "Basic to Professional", 3000: "Enterprise"}
@@ -24,12 +24,18 @@ def identity(workspace: Workspace) -> Finding:
 
 
 def permissions(workspace: Workspace) -> Finding:
-    """Missing rights shrink awork's lists in silence."""
+    """Find out what the key can see: missing permissions shrink awork's lists without an error."""
     key = "password: an administrator's key, or one whose role may write project time tracking"
     if workspace.identity.sees_all_entries:
         return ok("sees everybody's time entries")
     if workspace.identity.sees_all_entries is None:
-        return warning("awork does not tell what the key may see", "other people's entries may be hidden", key)
+        return Finding(
+            outcome=Outcome.UNPROVEN,
+            found="awork does not report what the key can see",
+            meaning="other people's entries may be missing from exports, without an error",
+            setting=key,
+            is_required=True,
+        )
     return failed(
         "sees only its own time entries", "everybody else's entries are missing from exports, without an error", key
     )

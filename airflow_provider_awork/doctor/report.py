@@ -37,6 +37,7 @@ class Finding:
     :param meaning: the consequence for exports; empty if there is none.
     :param setting: what to set; empty if nothing needs to be set.
     :param check: name of the check; the examination fills it in.
+    :param is_required: whether exports cannot be trusted as long as this is not proven.
     :param extras: fields of :class:`AworkBehaviour` that fit this workspace better, with their values.
     """
 
@@ -45,6 +46,7 @@ class Finding:
     meaning: str = ""
     setting: str = ""
     check: str = ""
+    is_required: bool = False
     extras: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -99,6 +101,11 @@ class Report:
     def proven(self) -> bool:
         """Whether all checks could be made."""
         return all(finding.outcome in (Outcome.OK, Outcome.WARNING) for finding in self.findings)
+
+    @property
+    def lacks_required_proof(self) -> bool:
+        """Whether a check that exports cannot do without has proven nothing."""
+        return any(finding.is_required and finding.outcome is not Outcome.OK for finding in self.findings)
 
     @property
     def observed(self) -> AworkBehaviour | None:

@@ -136,8 +136,8 @@ BROKEN = {
     ),
     "rights unknown": Broken(
         rule=lambda request, store: Answer(404) if request.path == "/me/permissions" else None,
-        rows={"Permissions": WARNING},
-        names=("does not tell", "administrator's key"),
+        rows={"Permissions": UNPROVEN},
+        names=("does not report", "administrator's key"),
     ),
     "no total header": Broken(
         settings={"total_header": False},
