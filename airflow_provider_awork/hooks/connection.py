@@ -10,13 +10,19 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from airflow_provider_awork.client.http.config import (
+    MAKE_A_KEY,
+    AworkConfig,
+    build_config,
+    check_base_url,
+    check_extras,
+)
 from airflow_provider_awork.exceptions import AworkConfigError
-from airflow_provider_awork.hooks.token_store import TokenStore
+from airflow_provider_awork.hooks.token_store import TokenStore, mask_secrets
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-    from airflow_provider_awork.client.http.config import AworkConfig
     from airflow_provider_awork.client.http.oauth import OAuthClient
 
 log = logging.getLogger(__name__)
@@ -30,8 +36,6 @@ def config_of(connection: Connection) -> AworkConfig:
 
     :raises AworkConfigError: a field of the connection has a value that cannot work.
     """
-    from airflow_provider_awork.client.http.config import MAKE_A_KEY, build_config, check_extras
-
     token: str | None
     with _naming(connection):
         _refuse_unused(connection)
@@ -48,7 +52,7 @@ def config_of(connection: Connection) -> AworkConfig:
             token_hint=hint,
             connection=connection.conn_id,
         )
-    _mask(config.secrets())
+    mask_secrets(config.secrets())
     return config
 
 
@@ -58,8 +62,7 @@ def oauth_client_of(connection: Connection) -> tuple[OAuthClient, TokenStore]:
 
     :raises AworkConfigError: the connection is none with OAuth, or a field has a value that cannot work.
     """
-    from airflow_provider_awork.client.http.config import check_base_url, check_extras
-    from airflow_provider_awork.client.http.oauth import OAuthClient
+    from airflow_provider_awork.client.http.oauth import OAuthClient  # loads requests
 
     with _naming(connection):
         _refuse_unused(connection)
@@ -113,10 +116,3 @@ def _naming(connection: Connection) -> Iterator[None]:
         yield
     except AworkConfigError as error:
         raise AworkConfigError(f"Connection {connection.conn_id!r}: {error}") from None
-
-
-def _mask(secrets: list[str]) -> None:
-    from airflow.sdk.log import mask_secret
-
-    for secret in secrets:
-        mask_secret(secret)

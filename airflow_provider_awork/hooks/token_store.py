@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import tenacity
+from airflow.sdk import Variable
+from airflow.sdk.log import mask_secret
 
 from airflow_provider_awork.exceptions import AworkConfigError, AworkError
 
@@ -34,9 +37,7 @@ class TokenStore:
 
         :raises AworkConfigError: there is no such Variable, or it holds something else.
         """
-        from airflow.sdk import Variable
-
-        from airflow_provider_awork.client.http.oauth import parse_pair
+        from airflow_provider_awork.client.http.oauth import parse_pair  # loads requests
 
         text = Variable.get(self.variable, default=None)
         if text is None:
@@ -48,7 +49,7 @@ class TokenStore:
             pair = parse_pair(str(text))
         except AworkConfigError as error:
             raise AworkConfigError(f"Variable {self.variable!r}: {error}") from None
-        _mask(pair)
+        mask_secrets(pair.secrets())
         return pair
 
     def write(self, pair: TokenPair) -> None:
@@ -57,9 +58,7 @@ class TokenStore:
 
         :raises AworkConfigError: something else is read back.
         """
-        from airflow.sdk import Variable
-
-        _mask(pair)
+        mask_secrets(pair.secrets())
         Variable.set(self.variable, pair.to_json(), description=DESCRIPTION)
         if self.read() != pair:
             raise AworkConfigError(
@@ -86,8 +85,7 @@ class TokenStore:
             raise AworkError(f"Variable {self.variable!r} could not be written: {cause}") from cause
 
 
-def _mask(pair: TokenPair) -> None:
-    from airflow.sdk.log import mask_secret
-
-    for secret in pair.secrets():
+def mask_secrets(secrets: Iterable[str]) -> None:
+    """Let Airflow mask each secret in logs and templates from now on."""
+    for secret in secrets:
         mask_secret(secret)

@@ -144,6 +144,7 @@ class AworkBatchTimeEntriesOperator(AworkStoppableOperator):
             overwrite_changed=self.overwrite_changed,
         )
         with self.stoppable(), self._keys() as keys:
+            self.hook.warn_if_entries_are_hidden()
             report = change.run(
                 self.hook.client,
                 keys,

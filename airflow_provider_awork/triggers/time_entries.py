@@ -405,7 +405,7 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
 
 def _check_assumptions(hook: AworkHook) -> None:
     """Report at the start what would otherwise show late or not at all: hidden entries, a wrong zone."""
-    _ = hook.identity  # warns, once per hook, if other people's entries are hidden
+    hook.warn_if_entries_are_hidden()
     hook.client.check_literals(field="updatedOn")
 
 

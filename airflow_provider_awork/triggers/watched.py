@@ -45,7 +45,7 @@ class WatchedEntries:
         """Read the entries that were changed from an instant on; empty for all."""
         from airflow_provider_awork.client.lists.changes import read_changes  # loads requests
 
-        _ = hook.identity  # warns, once per hook, if other people's entries are hidden
+        hook.warn_if_entries_are_hidden()
         return read_changes(hook.client, self._path(), filterby=self.filterby, since=since)
 
     def _path(self) -> str:

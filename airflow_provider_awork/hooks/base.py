@@ -1,0 +1,170 @@
+"""The part of the hook that turns an Airflow connection into a client of one workspace."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import closing
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook
+
+from airflow_provider_awork.exceptions import AworkConfigError, AworkError, is_missing_connection
+from airflow_provider_awork.get_provider_info import CONNECTION_TYPE
+from airflow_provider_awork.hooks.connection import config_of, oauth_client_of, without_transient_id
+from airflow_provider_awork.hooks.connection_form import connection_form_widgets, ui_field_behaviour
+from airflow_provider_awork.version_compat import in_thread
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+    from airflow_provider_awork.client.client import AworkClient
+    from airflow_provider_awork.client.http.config import AworkConfig
+    from airflow_provider_awork.client.http.oauth import OAuthClient
+    from airflow_provider_awork.client.identity import Identity
+    from airflow_provider_awork.hooks.token_store import TokenStore
+
+log = logging.getLogger(__name__)
+
+
+class AworkConnectionHook(BaseHook):
+    """
+    Base of the hook: the connection, the client, and the identity of the key.
+
+    :param awork_conn_id: Airflow connection of type ``awork``.
+    :param single_try: each read is one request, whose failure is raised at once.
+    """
+
+    conn_name_attr = "awork_conn_id"
+    default_conn_name = "awork_default"
+    conn_type = CONNECTION_TYPE["connection-type"]
+    hook_name = CONNECTION_TYPE["hook-name"]
+
+    def __init__(self, awork_conn_id: str = default_conn_name, *, single_try: bool = False) -> None:
+        super().__init__()
+        self.awork_conn_id = awork_conn_id
+        self.single_try = single_try
+        self._has_warned = False
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """The standard fields of the form, for Airflow 3.1; later versions read the provider's metadata."""
+        return ui_field_behaviour()
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """The extra fields of the form, for Airflow 3.1; later versions read the provider's metadata."""
+        return connection_form_widgets()
+
+    @classmethod
+    def get_connection(cls, conn_id: str) -> Connection:
+        """
+        The Airflow connection.
+
+        :raises AworkConfigError: there is none of that name.
+        """
+        try:
+            return super().get_connection(conn_id)
+        except Exception as error:
+            if not is_missing_connection(error):
+                raise
+            raise AworkConfigError(
+                f"awork_conn_id: Airflow has no connection {conn_id!r}. Create it with the type awork and the API key "
+                f"as password (or as AIRFLOW_CONN_{conn_id.upper()}), or pass the name of another one"
+            ) from error
+
+    @cached_property
+    def config(self) -> AworkConfig:
+        """
+        The connection's settings, with the API key or, for OAuth, the access token that is stored at first use.
+
+        :raises AworkConfigError: a field of the connection has a value that cannot work.
+        """
+        return config_of(self.get_connection(self.awork_conn_id))
+
+    def oauth_client(self) -> tuple[OAuthClient, TokenStore]:
+        """
+        The connection's OAuth client, and where its tokens are stored; only for who refreshes them.
+
+        :raises AworkConfigError: the connection does not use OAuth, or a field has a value that cannot work.
+        """
+        return oauth_client_of(self.get_connection(self.awork_conn_id))
+
+    @cached_property
+    def client(self) -> AworkClient:
+        """The client, made at first use."""
+        # They load requests.
+        from airflow_provider_awork.client.client import AworkClient
+        from airflow_provider_awork.client.http.retries import RetryRules
+        from airflow_provider_awork.client.http.session import AworkSession
+
+        if self.single_try:  # pollers read the connection again themselves
+            return AworkClient(self.config, session=AworkSession(self.config, retry=RetryRules.single_try()))
+        return AworkClient(self.config, session=AworkSession(self.config, read_token=self._read_token))
+
+    def _read_token(self) -> str:
+        """Read the key or access token that the connection has now."""
+        return config_of(self.get_connection(self.awork_conn_id)).token
+
+    def get_conn(self) -> AworkClient:
+        """
+        The client of this hook's workspace.
+
+        :raises AworkConfigError: a field of the connection has a value that cannot work.
+        """
+        return self.client
+
+    async def aget_conn(self) -> AworkClient:
+        """:meth:`get_conn` for code on an event loop, such as triggers."""
+        return await in_thread(self.get_conn)
+
+    def close(self) -> None:
+        """Close the connections; requests that wait fail."""
+        if "client" in self.__dict__:
+            self.client.close()
+
+    @cached_property
+    def identity(self) -> Identity:
+        """
+        The key's user and what it may see, read once.
+
+        :raises AworkAuthenticationError: the key is not valid.
+        """
+        identity = self.client.identity()
+        log.info("awork workspace %r (%s), as %s", identity.workspace_name, identity.workspace_id, identity.name)
+        return identity
+
+    def warn_if_entries_are_hidden(self) -> None:
+        """
+        Log a warning, once per hook, if the key's user may not see other people's time entries.
+
+        :raises AworkAuthenticationError: the key is not valid.
+        """
+        if self.identity.sees_all_entries is False and not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "%s may not see other people's time entries in %r: the result holds only its own. Give it a role with "
+                "write permission on project time tracking, or use an administrator's API key.",
+                self.identity.name,
+                self.identity.workspace_name,
+            )
+
+    def test_connection(self) -> tuple[bool, str]:
+        """
+        Read ``/me``: the connection form calls this for its Test button.
+
+        Gives up within about ten seconds and after two tries.
+
+        :return: whether it worked, and the workspace and identity or the reason.
+        """
+        # They load requests.
+        from airflow_provider_awork.client.client import AworkClient
+        from airflow_provider_awork.client.http.session import impatient_session
+
+        try:
+            with closing(AworkClient(self.config, session=impatient_session(self.config))) as client:
+                identity = client.identity()
+        except (AworkError, OSError) as error:
+            return False, without_transient_id(str(error), self.awork_conn_id)
+        own = "" if identity.sees_all_entries is not False else "; sees only its own time entries"
+        return True, f"Connected to awork workspace {identity.workspace_name!r} as {identity.name}{own}"
