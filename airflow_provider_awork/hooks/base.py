@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
+from airflow_provider_awork.client.http.retries import RetryRules
 from airflow_provider_awork.exceptions import AworkConfigError, AworkError, is_missing_connection
 from airflow_provider_awork.get_provider_info import CONNECTION_TYPE
 from airflow_provider_awork.hooks.connection import config_of, oauth_client_of, without_transient_id
@@ -93,9 +94,8 @@ class AworkConnectionHook(BaseHook):
     @cached_property
     def client(self) -> AworkClient:
         """The client, made at first use."""
-        # They load requests.
+        # These load requests.
         from airflow_provider_awork.client.client import AworkClient
-        from airflow_provider_awork.client.http.retries import RetryRules
         from airflow_provider_awork.client.http.session import AworkSession
 
         if self.single_try:  # pollers read the connection again themselves
@@ -157,7 +157,7 @@ class AworkConnectionHook(BaseHook):
 
         :return: whether it worked, and the workspace and identity or the reason.
         """
-        # They load requests.
+        # These load requests.
         from airflow_provider_awork.client.client import AworkClient
         from airflow_provider_awork.client.http.session import impatient_session
 
