@@ -50,6 +50,7 @@ from airflow_provider_awork.version_compat import (
 )
 
 SHOWN_IDS = 5
+FIRST_LINE_WIDTH = 80  # Airflow's log view cuts there
 
 
 class AworkError(AirflowException):
@@ -168,6 +169,7 @@ class AworkApiError(AworkError):
     :param validation_errors: pairs of ``property`` and ``message``.
     :param trace_id: awork's trace id; awork's support asks for it.
     :param retry_after: seconds until awork accepts requests again; None if it did not say.
+    :param summary: first line of the message, if awork's own words are not the best cause.
     """
 
     def __init__(
@@ -183,6 +185,7 @@ class AworkApiError(AworkError):
         validation_errors: Sequence[Mapping[str, str]] = (),
         trace_id: str | None = None,
         retry_after: float | None = None,
+        summary: str | None = None,
     ) -> None:
         self.status = status
         self.code = code
@@ -194,16 +197,19 @@ class AworkApiError(AworkError):
         self.validation_errors = tuple(dict(error) for error in validation_errors)
         self.trace_id = trace_id
         self.retry_after = retry_after
-        super().__init__(self._message())
+        super().__init__(self._message(summary))
 
-    def _message(self) -> str:
-        parts = [f"awork answered {self.status} {self.code or 'without a code'} to {self.method} {self.path}"]
-        parts.append(f": {self.description}")
-        parts += [f"; {detail}" for detail in self.details]
-        parts += [f"; {e.get('property')}: {e.get('message')}" for e in self.validation_errors]
+    def _message(self, summary: str | None) -> str:
+        """The cause in one line, then what awork says, its answer, the request and the trace id, each on its own."""
+        answered = f"awork answered {self.status} {self.code or 'without a code'}"
+        fields = [f"{each.get('property')}: {each.get('message')}" for each in self.validation_errors]
+        said = [self.description, *self.details, *fields, answered]
+        choices = [summary or "", *fields[:1], f"{answered}: {self.description}"]
+        cause = summary or next((each for each in choices if each and len(each) <= FIRST_LINE_WIDTH), answered)
+        lines = [cause, *(each for each in said if each and each not in cause), f"Request: {self.method} {self.path}"]
         if self.trace_id:
-            parts.append(f" (trace id {self.trace_id})")
-        return "".join(parts)
+            lines.append(f"Trace id: {self.trace_id}")
+        return "\n".join(lines)
 
 
 class AworkServerError(AworkApiError):

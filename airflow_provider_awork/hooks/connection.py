@@ -44,7 +44,7 @@ def config_of(connection: Connection) -> AworkConfig:
             token, hint = _access_token(connection.conn_id, variable)
         else:
             token = connection.password
-            hint = f"Connection {connection.conn_id!r}: the API key in its password is not valid. {MAKE_A_KEY}"
+            hint = f"Connection {connection.conn_id!r}: the API key in its password is not valid\n{MAKE_A_KEY}"
         config = build_config(
             token=token,
             base_url=connection.host,
@@ -71,11 +71,12 @@ def oauth_client_of(connection: Connection) -> tuple[OAuthClient, TokenStore]:
             raise AworkConfigError(
                 "extra 'token_variable': missing, so there is no token to refresh; API keys need none"
             )
-        if not connection.login:
+        client_id = (connection.login or "").strip()
+        if not client_id:
             raise AworkConfigError("login: the id of the OAuth client is missing")
         client = OAuthClient(
-            client_id=connection.login,
-            client_secret=connection.password or None,
+            client_id=client_id,
+            client_secret=(connection.password or "").strip() or None,
             base_url=check_base_url(connection.host),
             extras=extras,
         )
@@ -104,9 +105,9 @@ def _access_token(conn_id: str, variable: str) -> tuple[str, str]:
     lives_until = f"ends at {pair.expires_at:%Y-%m-%d %H:%M} UTC" if pair.expires_at else "ends at an unknown time"
     writer = f"DAG {pair.refreshed_by!r}" if pair.refreshed_by else "the DAG with AworkRefreshTokenOperator"
     about = f"Connection {conn_id!r}: the access token in Variable {variable!r} {lives_until}"
-    hint = f"{about}; {writer} refreshes it: see why its last run did not"
+    hint = f"{about}\n{writer} refreshes it: see why its last run did not"
     if pair.expires_at and pair.expires_at - datetime.now(UTC) < NEEDED_LIFETIME:
-        log.warning("%s", hint)
+        log.warning("%s", hint.replace("\n", "; "))
     return pair.access_token, hint
 
 

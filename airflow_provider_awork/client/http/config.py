@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -16,9 +19,14 @@ from airflow_provider_awork.client.http.rate_limit import REQUESTS_PER_MINUTE
 from airflow_provider_awork.client.http.retries import OUTAGE_MINUTES
 from airflow_provider_awork.exceptions import AworkConfigError
 
+log = logging.getLogger(__name__)
+
 DEFAULT_BASE_URL = "https://api.awork.com/api/v1"
 MAKE_A_KEY = "Create one in awork under Settings > Integrations > API clients."
 
+AWORK_HOSTS = ("api.awork.com", "app.awork.com")
+AWORK_PATH = "/api/v1"
+MOST_SHOWN = 40  # characters of a wrong value in the first line of an error
 PROXY_NAME = re.compile(r"(http|https|all)(://[^/]+)?")  # as requests looks proxies up
 
 PositiveSeconds = Annotated[float, msgspec.Meta(gt=0)]
@@ -128,31 +136,51 @@ def build_config(
 
 
 def _checked_token(token: str | None) -> str:
+    token = (token or "").strip()
     if not token:
-        raise AworkConfigError(f"password: the API key is missing. {MAKE_A_KEY}")
+        raise AworkConfigError(f"password: the API key is missing\n{MAKE_A_KEY}")
     if token.lower().startswith("bearer "):
-        raise AworkConfigError("password: the API key starts with 'Bearer'; leave that word and the blank out.")
+        raise AworkConfigError("password: the API key starts with 'Bearer'; leave that word and the blank out")
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise AworkConfigError("password: the API key has blanks, line breaks or non-ASCII characters; copy it again.")
+        raise AworkConfigError("password: the API key has blanks, line breaks or non-ASCII characters\nCopy it again.")
     return token
 
 
 def check_base_url(base_url: str | None) -> str:
     """
-    The base URL without a slash at its end; awork's own for an empty one.
+    The base URL without blanks around it and without a slash at its end; awork's own for an empty one.
 
     :raises AworkConfigError: it is none.
     """
+    base_url = (base_url or "").strip()
     if not base_url:
         return DEFAULT_BASE_URL
-    url = urlsplit(base_url)
-    if "@" in base_url or url.query or url.fragment:
-        raise AworkConfigError(f"host: only scheme, host and path are allowed, like {DEFAULT_BASE_URL}")
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise AworkConfigError(f"host: {base_url!r} is not an http(s) URL; write it like {DEFAULT_BASE_URL}")
-    if not url.path.strip("/"):
-        raise AworkConfigError(f"host: {base_url!r} has no path; awork's API is at {DEFAULT_BASE_URL}")
+    like = f"Write it like {DEFAULT_BASE_URL}"
+    if "@" in base_url or "?" in base_url or "#" in base_url:
+        raise AworkConfigError(f"host: only scheme, host and path are allowed\n{like}")
+    try:
+        url = urlsplit(base_url)
+        is_url = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
+    except ValueError:
+        is_url = False
+    if not is_url or not base_url.isprintable() or " " in base_url or "\\" in base_url:
+        raise AworkConfigError(f"host: {base_url[:MOST_SHOWN]!r} is not an http(s) URL\n{like}")
+    if url.hostname in AWORK_HOSTS and url.path.rstrip("/") != AWORK_PATH:
+        raise AworkConfigError(f"host: {url.hostname} has its API at {AWORK_PATH}\n{like}")
+    if url.scheme == "http":
+        _warn_of_plain_http(url.hostname or "")
     return base_url.rstrip("/")
+
+
+@functools.cache
+def _warn_of_plain_http(host: str) -> None:
+    """Warn once, unless the host is this machine."""
+    try:
+        is_loopback = ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = host == "localhost" or host.endswith(".localhost")
+    if not is_loopback:
+        log.warning("host: the API key goes to %s over plain http, readable on its way; write https://", host)
 
 
 def check_extras(raw: Mapping[str, Any]) -> ConnectionExtras:
@@ -161,7 +189,8 @@ def check_extras(raw: Mapping[str, Any]) -> ConnectionExtras:
 
     :raises AworkConfigError: naming the extra, its value and the way out.
     """
-    values = {name: _unquoted(name, value) for name, value in raw.items() if value not in (None, "")}
+    stripped = {name: value.strip() if isinstance(value, str) else value for name, value in raw.items()}
+    values = {name: _unquoted(name, value) for name, value in stripped.items() if value not in (None, "")}
     unknown = sorted(values.keys() - set(EXTRA_NAMES))
     if unknown:
         raise AworkConfigError(f"extra {unknown[0]!r} is unknown; known extras are {', '.join(EXTRA_NAMES)}")

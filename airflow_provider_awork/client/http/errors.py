@@ -7,14 +7,18 @@ with 401 and the error object. Something between awork and us may answer with HT
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Collection
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
 from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.client.http.answer import Answer
 from airflow_provider_awork.client.http.rate_limit import said_wait
+from airflow_provider_awork.client.properties import TIME_ENTRY_PROPERTIES
 from airflow_provider_awork.exceptions import (
     AworkApiError,
     AworkAuthenticationError,
@@ -30,6 +34,12 @@ from airflow_provider_awork.exceptions import (
 
 # 408 request time-out, 409 conflict, 425 too early: true only now.
 TRANSIENT_STATUSES = {408, 409, 425}
+MOST_OF_A_LOCATION = 200
+TEXTS = re.compile(r"'(?:[^']|'')*'")
+NAMES = re.compile(r"[A-Za-z_][\w/]*")
+# Of the filter language.
+WORDS = {"and", "any", "datetime", "endswith", "eq", "false", "ge", "gt", "guid", "in", "le", "lt", "ne", "not", "null"}
+WORDS |= {"or", "startswith", "substringof", "true"}
 TRANSIENT_CODES = {"server-error", "concurrency-violation", "database-commit"}
 # Conflicts that stay.
 LASTING_CODES = {"already-exist-error", "duplication-violation"}
@@ -65,10 +75,20 @@ def error_from(
     code = _text(error.get("code"))
     error_class = _error_class(answer.status, code, is_error_object)
     details = [str(detail) for detail in _items(error.get("details"))]
+    summary = None
     if error_class is AworkAuthenticationError and token_hint:
-        details.append(token_hint)
+        summary, _, way_out = token_hint.partition("\n")
+        details.append(way_out)
     if error_class is AworkFilterError and filterby:
+        said = " ".join([_text(error.get("description")) or "", *details])
+        summary = unknown_property(filterby, said) if path.endswith("timeentries") else None
         details.append(f"filterby as it was sent, which positions count in: {filterby!r}")
+    if 300 <= answer.status < 400:
+        summary, way_out = _redirect(answer)
+        details.append(way_out)
+    if answer.status == 407:
+        summary = "proxies: the proxy wants a user and a password"
+        details.append("Put them into its URL in the extra 'proxies'.")
     no_object = f"no error object in the answer ({answer.headers.get('content-type', 'no content type')})"
     return error_class(
         status=answer.status,
@@ -81,6 +101,40 @@ def error_from(
         validation_errors=[each for each in _items(error.get("validationErrors")) if isinstance(each, dict)],
         trace_id=_text(error.get("traceId")) or answer.headers.get("trace-id") or answer.headers.get("x-edge-ref"),
         retry_after=said_wait(answer.headers),
+        summary=summary,
+    )
+
+
+def unknown_property(filterby: str, said: str) -> str | None:
+    """
+    Return which property of a filter is none, and which one may be meant; None if all look right.
+
+    :param filterby: a filter on time entries.
+    :param said: awork's description of the fault.
+    """
+    known = {name.lower(): name for name in TIME_ENTRY_PROPERTIES}
+    for name in NAMES.findall(TEXTS.sub("", filterby)):
+        if name.lower() in known or name.lower() in WORDS:
+            continue
+        meant = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.75)
+        hint = f" (did you mean {known[meant[0]]}?)" if meant else ""
+        if hint or repr(name) in said:
+            return f"filterby: no property {name!r}{hint}"
+    return None
+
+
+def _redirect(answer: Answer) -> tuple[str, str]:
+    """Return where a redirect leads, host and path only, and the way out."""
+    try:
+        url = urlsplit(answer.headers.get("location", ""))
+        where = f"{url.hostname}:{url.port}" if url.port else url.hostname or ""
+        where += url.path
+    except ValueError:
+        where = ""
+    where = "".join(each for each in where if each.isprintable())[:MOST_OF_A_LOCATION] or "nowhere"
+    return (
+        f"host: redirected to {where}",
+        "Redirects are not followed, since the key would go along: set host to the base URL of the API there.",
     )
 
 
@@ -89,7 +143,9 @@ def key_replaced(error: AworkAuthenticationError, *, connection: str) -> AworkKe
     return AworkKeyReplacedError(
         status=error.status,
         code=error.code,
-        description=f"Connection {connection!r} has another key by now; another try uses it",
+        description=error.description,
+        summary=f"Connection {connection!r} has another key by now",
+        details=["Another try uses it."],
         method=error.method,
         path=error.path,
         trace_id=error.trace_id,

@@ -67,7 +67,7 @@ class AworkSession:
         self.requests_sent = 0
         self._retry = retry or RetryRules(outage_seconds=config.extras.outage_minutes * 60)
         self._read_token = read_token
-        self._http = requests.Session()
+        self._http = _SessionWithoutRedirects()
         self._http.auth = BearerAuth(config.token)
         self._http.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
         longest = config.extras.read_timeout * self._retry.answer_factor
@@ -202,6 +202,12 @@ class AworkSession:
         """Return a text without the connection's secrets."""
         redacted: str = without_secrets(text, self.config.secrets())
         return redacted
+
+
+class _SessionWithoutRedirects(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        # requests parses the location of a redirect even if it is not to follow it, and fails on a malformed one.
+        return None
 
 
 def impatient_session(config: AworkConfig) -> AworkSession:

@@ -24,6 +24,46 @@ def test_an_empty_host_is_the_default(host: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "base_url"),
+    [
+        (f" {DEFAULT_BASE_URL}\n", DEFAULT_BASE_URL),
+        (f"{DEFAULT_BASE_URL}/ ", DEFAULT_BASE_URL),
+        (" \n", DEFAULT_BASE_URL),
+        ("https://app.awork.com/api/v1", "https://app.awork.com/api/v1"),
+        ("https://gateway.example", "https://gateway.example"),
+        ("https://gateway.example:8443/", "https://gateway.example:8443"),
+        ("http://[::1]:8080/awork", "http://[::1]:8080/awork"),
+    ],
+)
+def test_the_host_is_the_whole_base_url(host: str, base_url: str) -> None:
+    assert build_config(token="key", base_url=host).base_url == base_url
+
+
+@pytest.mark.parametrize("token", ["key\n", " key", "key\r\n", "\tkey "])
+def test_a_key_has_no_blanks_around_it(token: str) -> None:
+    assert build_config(token=token).token == "key"
+
+
+@pytest.mark.parametrize(
+    ("host", "warnings"),
+    [
+        ("http://gateway-1.example/api", 1),
+        ("http://10.0.0.1:8080", 1),
+        ("https://gateway-2.example", 0),
+        ("http://localhost:1", 0),
+        ("http://127.0.0.9:1/api/v1", 0),
+        ("http://[::1]/api/v1", 0),
+    ],
+)
+def test_a_key_that_goes_out_over_plain_http_is_warned_of_once(
+    host: str, warnings: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        build_config(token="key", base_url=host)
+    assert caplog.text.count("plain http") == warnings
+
+
+@pytest.mark.parametrize(
     ("extras", "name", "value"),
     [
         ({"connect_timeout": "2.5"}, "connect_timeout", 2.5),
@@ -59,7 +99,14 @@ def test_extras_come_as_json_or_as_text(extras: dict[str, Any], name: str, value
         ({"base_url": "api.awork.com"}, "host"),
         ({"base_url": "ftp://api.awork.com/api/v1"}, "host"),
         ({"base_url": "https://"}, "host"),
-        ({"base_url": "https://api.awork.com"}, "host"),
+        ({"base_url": "https://api.awork.com"}, "host: api.awork.com has its API at /api/v1"),
+        ({"base_url": "https://app.awork.com/"}, "host: app.awork.com has its API at /api/v1"),
+        ({"base_url": "HTTPS://API.awork.com:443/v1"}, "host: api.awork.com has its API at /api/v1"),
+        ({"base_url": "http://[::1/api"}, "host"),
+        ({"base_url": "http://gw:99999/api"}, "host"),
+        ({"base_url": "http://gw:port/api"}, "host"),
+        ({"base_url": "https://gw .example/api"}, "host"),
+        ({"base_url": "https://gw\n.example/api"}, "host"),
         ({"base_url": "https://user:pass@api.awork.com/api/v1"}, "host"),
         ({"base_url": "https://api.awork.com/api/v1?x=1"}, "host"),
         ({"base_url": "user:pass@api.awork.com/api/v1"}, "host"),

@@ -13,6 +13,9 @@ from airflow_provider_awork.client.http.rate_limit import RateLimiter
 from airflow_provider_awork.client.http.retries import RetryRules
 from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.client.lists.answers import decode_page
+from airflow_provider_awork.client.properties import TIME_ENTRY_PROPERTIES
+from airflow_provider_awork.columns.model import DERIVED
+from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 from airflow_provider_awork.exceptions import (
     AworkApiError,
     AworkAuthenticationError,
@@ -28,6 +31,7 @@ from airflow_provider_awork.sandbox import Answer, Sandbox
 from airflow_provider_awork.version_compat import AirflowFailException
 
 TRIES = 3
+HINT = "Connection 'awork_default': the API key in its password is not valid\nCreate one in awork."
 
 # https://developers.awork.com/error-handling: all codes, each with the status it is likely to come with.
 DOCUMENTED = {
@@ -69,11 +73,11 @@ def awork(server: Sandbox) -> Iterator[Sandbox]:
     server.requests.clear()
 
 
-def error_of(awork: Sandbox, answer: Answer, *, method: str = "GET") -> AworkApiError:
+def error_of(awork: Sandbox, answer: Answer, *, method: str = "GET", token_hint: str = "") -> AworkApiError:
     """What the client makes of an answer."""
     awork.faults.add(lambda request, store: answer)
     session = AworkSession(
-        build_config(token=awork.token, base_url=awork.url),
+        build_config(token=awork.token, base_url=awork.url, token_hint=token_hint),
         limiter=RateLimiter(requests_per_minute=10_000, max_wait=0.05),
         retry=RetryRules(tries=TRIES, first_wait=0.001, longest_wait=0.002, rate_limit_tries=TRIES),
     )
@@ -188,3 +192,78 @@ def test_what_awork_s_edge_blocks_has_the_edge_s_reference(awork: Sandbox) -> No
     blocked = Answer(403, "<html>blocked</html>", {"trace-id": None, "x-edge-ref": "edge-1"})
 
     assert error_of(awork, blocked).trace_id == "edge-1"
+
+
+LONG = "A sentence of awork that goes on and on, and says much more than the first line of a log can show."
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        (Answer(401), "Connection 'awork_default': the API key in its password is not valid"),
+        (
+            Answer(403, {"code": "unauthorized", "description": "Not allowed."}),
+            "awork answered 403 unauthorized: Not allowed.",
+        ),
+        (Answer(404, {"code": "not-found", "description": LONG}), "awork answered 404 not-found"),
+        (Answer(503, ""), "awork answered 503 without a code"),
+        (Answer(400, body_of("validation-failed")), "Duration: Duration is negative."),
+        (
+            Answer(400, {"code": "invalid-operation", "description": LONG, "traceId": "t" * 40}),
+            "awork answered 400 invalid-operation",
+        ),
+        (Answer(429, {"code": "too-many-requests", "description": LONG}), "awork answered 429 too-many-requests"),
+        (
+            Answer(301, "", {"location": "https://gw.example:8443/api/v2/timeentries?key=secret-1#there"}),
+            "host: redirected to gw.example:8443/api/v2/timeentries",
+        ),
+        (Answer(308, "", {"location": "/api/v2"}), "host: redirected to /api/v2"),
+        (Answer(302, "", {"location": "https://user:secret-1@gw.example/"}), "host: redirected to gw.example/"),
+        (Answer(302, "", {"location": "http://[::1/"}), "host: redirected to nowhere"),
+        (Answer(302, ""), "host: redirected to nowhere"),
+        (Answer(407, ""), "proxies: the proxy wants a user and a password"),
+    ],
+    ids=lambda value: str(value.status) if isinstance(value, Answer) else None,
+)
+def test_the_first_line_is_the_cause_and_fits_a_log(awork: Sandbox, answer: Answer, cause: str) -> None:
+    lines = str(error_of(awork, answer, token_hint=HINT)).splitlines()
+
+    assert lines[0].startswith(cause)
+    assert len(lines[0]) <= 80
+    assert "Request: GET timeentries" in lines
+    assert [line for line in lines if f"awork answered {answer.status}" in line]
+    assert "secret-1" not in "".join(lines)
+    assert len(lines) == len(set(lines)), "nothing is said twice"
+    if 300 <= answer.status < 400:
+        assert "set host to the base URL" in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("filterby", "cause"),
+    [
+        ("isBilable eq true", "filterby: no property 'isBilable' (did you mean isBillable?)"),
+        (
+            "note eq 'isBilable' and createOn gt datetime'2026-01-01T00:00:00'",
+            "filterby: no property 'createOn' (did you mean createdOn?)",
+        ),
+        ("project/nam eq 'x'", "filterby: no property 'project/nam' (did you mean project/name?)"),
+        ("nonsense eq 1", "filterby: no property 'nonsense'"),
+        ("isBillable eq", None),
+    ],
+)
+def test_a_property_that_is_none_is_named_with_the_one_that_is_meant(
+    awork: Sandbox, filterby: str, cause: str | None
+) -> None:
+    session = AworkSession(build_config(token=awork.token, base_url=awork.url))
+    query = {"page": 1, "pageSize": 1, "filterby": filterby}
+    with pytest.raises(AworkFilterError) as caught:
+        session.get("timeentries", query, parse=decode_page)
+    lines = str(caught.value).splitlines()
+    assert cause is None or lines[0] == cause
+    assert len(lines[0]) <= 80
+    assert filterby in str(caught.value)
+
+
+def test_the_properties_are_those_of_the_columns() -> None:
+    paths = {column.path.replace(".", "/") for column in TIME_ENTRY.columns if column.path != DERIVED}
+    assert [path for path in paths if path not in TIME_ENTRY_PROPERTIES] == []
