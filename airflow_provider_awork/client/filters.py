@@ -13,6 +13,7 @@ from airflow_provider_awork.client.lists.filters import (
     eom,
     eow,
     field,
+    filter_text,
     item,
     me,
     now,
@@ -24,5 +25,5 @@ from airflow_provider_awork.client.lists.filters import (
 
 __all__ = [
     "Condition", "Field", "Operand", "Template", "Text", "all_of", "check_balanced", "datetime_literal", "day_literal",
-    "eom", "eow", "field", "item", "me", "now", "som", "sow", "template", "today",
+    "eom", "eow", "field", "filter_text", "item", "me", "now", "som", "sow", "template", "today",
 ]  # fmt: skip

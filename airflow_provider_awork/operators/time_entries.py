@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider_awork.client.http import json_text
+from airflow_provider_awork.client.lists.filters import Condition, filter_text
 from airflow_provider_awork.client.lists.resources import time_entries_path
 from airflow_provider_awork.client.selection import SELECTION, refuse_blank_parameters
 from airflow_provider_awork.exceptions import AworkConfigError, AworkTooLargeError
@@ -88,7 +89,7 @@ class AworkTimeEntriesOperator(AworkWindowOperator):
     def __init__(
         self,
         *,
-        filterby: str | None = None,
+        filterby: str | Condition | None = None,
         project_id: str | None = None,
         awork_task_id: str | None = None,
         fields: Sequence[str] | None = None,
@@ -99,7 +100,7 @@ class AworkTimeEntriesOperator(AworkWindowOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.filterby = filterby
+        self.filterby = filter_text(filterby)
         self.project_id = project_id
         self.awork_task_id = awork_task_id
         self.fields = fields

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_awork.client.lists.filters import Condition, filter_text
 from airflow_provider_awork.client.lists.resources import time_entries_path
 from airflow_provider_awork.client.selection import SELECTION, refuse_blank, refuse_blank_parameters
 from airflow_provider_awork.exceptions import (
@@ -106,7 +107,7 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
     def __init__(
         self,
         *,
-        filterby: str | None = None,
+        filterby: str | Condition | None = None,
         min_count: int | str = 1,
         max_count: int | str | None = None,
         project_id: str | None = None,
@@ -117,7 +118,7 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.filterby = filterby
+        self.filterby = filter_text(filterby)
         self.min_count = min_count
         self.max_count = max_count
         self.project_id = project_id
@@ -212,7 +213,7 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
         bounds = window.to_dict() if window else {}
         self.defer(
             trigger=AworkTimeEntriesTrigger(
-                filterby=None if self.filterby is None else str(self.filterby),
+                filterby=self.filterby,
                 window_field=bounds.get("field"),
                 window_start=bounds.get("start"),
                 window_end=bounds.get("end"),

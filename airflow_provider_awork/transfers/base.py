@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_awork.assets.outlet_events import tell_outlets
 from airflow_provider_awork.client.entries.arguments import checked_flag
 from airflow_provider_awork.client.identity import require_same_visibility
+from airflow_provider_awork.client.lists.filters import Condition, filter_text
 from airflow_provider_awork.client.selection import refuse_blank_parameters
 from airflow_provider_awork.exceptions import AworkEmptyError, AworkPublishError
 from airflow_provider_awork.files.export import export_rows
@@ -67,7 +68,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
         self,
         *,
         destination: str | ObjectStoragePath,
-        filterby: str | None = None,
+        filterby: str | Condition | None = None,
         file_format: str = "ndjson",
         compression: str | None = None,
         max_rows_per_file: int | None = 250_000,
@@ -82,7 +83,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.destination = destination
-        self.filterby = filterby
+        self.filterby = filter_text(filterby)
         self.file_format = file_format
         self.compression = compression
         self.max_rows_per_file = max_rows_per_file

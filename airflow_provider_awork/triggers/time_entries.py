@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
+from airflow_provider_awork.client.lists.filters import Condition, filter_text
 from airflow_provider_awork.client.selection import SELECTION, refuse_blank_parameters
 from airflow_provider_awork.exceptions import AworkConfigError, AworkError, AworkRateLimitError
 from airflow_provider_awork.hooks.awork import AworkHook
@@ -68,7 +69,7 @@ class AworkTimeEntriesTrigger(BaseTrigger):
     def __init__(
         self,
         *,
-        filterby: str | None = None,
+        filterby: str | Condition | None = None,
         window_field: str | None = None,
         window_start: str | None = None,
         window_end: str | None = None,
@@ -84,7 +85,7 @@ class AworkTimeEntriesTrigger(BaseTrigger):
         awork_conn_id: str = AworkHook.default_conn_name,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
-        self.filterby = filterby
+        self.filterby = filter_text(filterby)
         self.window_field = window_field
         self.window_start = window_start
         self.window_end = window_end
@@ -219,7 +220,7 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
     def __init__(
         self,
         *,
-        filterby: str | None = None,
+        filterby: str | Condition | None = None,
         project_id: str | None = None,
         awork_task_id: str | None = None,
         poke_interval: float = 60.0,
@@ -228,7 +229,7 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
         awork_conn_id: str = AworkHook.default_conn_name,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
-        self.filterby = filterby
+        self.filterby = filter_text(filterby)
         self.project_id = project_id
         self.awork_task_id = awork_task_id
         self.poke_interval = poke_interval
@@ -360,7 +361,7 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
     @property
     def _watched(self) -> WatchedEntries:
         return WatchedEntries(
-            filterby=None if self.filterby is None else str(self.filterby),
+            filterby=self.filterby,
             project_id=self.project_id,
             awork_task_id=self.awork_task_id,
         )

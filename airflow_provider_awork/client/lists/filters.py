@@ -1,16 +1,17 @@
 """
 ``filterby`` expressions from Python values. Source: https://developers.awork.com/filtering
 
-A condition is a ``str``, so it goes wherever a ``filterby`` text goes: operators, hook, templates, serialised DAGs.
+A condition goes wherever a ``filterby`` text goes: operators, sensors, triggers and the hook take both. Operators keep
+its text, so rendered fields, serialised DAGs and manifests show what awork is asked.
 
->>> (field("startDateLocal") >= date(2026, 11, 1)) & field("isBillable") & ~field("isBilled")
-"startDateLocal ge datetime'2026-11-01T00:00' and isBillable eq true and isBilled eq false"
->>> (field("userId") == me.id) | field("project/company/name").in_(["O'Neill", "Zürich Bikes"])
-"userId eq me.id or project/company/name eq 'O''Neill' or project/company/name eq 'Zürich Bikes'"
->>> (field("startDateLocal") >= today - 30) & "duration gt 0"
-'startDateLocal ge today-30d and (duration gt 0)'
->>> field("task/tags").any_(field("name").startswith("urgent"))
-"task/tags/any(x: startswith(x/name,'urgent'))"
+>>> print((field("startDateLocal") >= date(2026, 11, 1)) & field("isBillable") & ~field("isBilled"))
+startDateLocal ge datetime'2026-11-01T00:00' and isBillable eq true and isBilled eq false
+>>> print((field("userId") == me.id) | field("project/company/name").in_(["O'Neill", "Zürich Bikes"]))
+userId eq me.id or project/company/name eq 'O''Neill' or project/company/name eq 'Zürich Bikes'
+>>> print((field("startDateLocal") >= today - 30) & "duration gt 0")
+startDateLocal ge today-30d and (duration gt 0)
+>>> print(field("task/tags").any_(field("name").startswith("urgent")))
+task/tags/any(x: startswith(x/name,'urgent'))
 
 Python's ``and``, ``or``, ``not`` and ``a <= field < b`` cannot be rendered and would drop a half of the filter in
 silence, so in your code they raise: write ``&``, ``|``, ``~``, and parentheses around each comparison.
@@ -20,12 +21,11 @@ from __future__ import annotations
 
 import math
 import re
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -33,9 +33,10 @@ from airflow_provider_awork.exceptions import AworkConfigError
 
 __all__ = [
     "Condition", "Field", "Operand", "Template", "Text", "all_of", "check_balanced", "datetime_literal", "day_literal",
-    "eom", "eow", "field", "item", "me", "now", "som", "sow", "template", "today",
+    "eom", "eow", "field", "filter_text", "item", "me", "now", "som", "sow", "template", "today",
 ]  # fmt: skip
 
+T = TypeVar("T")
 Value = object
 """None, bool, int, float, Decimal, str, UUID, date, aware datetime, timedelta, Template or another operand."""
 
@@ -53,7 +54,7 @@ _CHANGED_BY_JINJA = re.compile(r"\{[{%#]|\r")
 _OR, _AND, _COMPARISON, _CALL = range(4)
 
 
-def all_of(*expressions: str | None) -> str | None:
+def all_of(*expressions: str | Condition | None) -> str | None:
     """
     Join expressions with ``and``; None and blank ones are left out.
 
@@ -62,15 +63,21 @@ def all_of(*expressions: str | None) -> str | None:
     >>> all_of("isBilled eq false", None, "duration gt 0 or isBillable eq true")
     '(isBilled eq false) and (duration gt 0 or isBillable eq true)'
     """
-    for each in expressions:
-        if not isinstance(each, str | None):
-            raise AworkConfigError(f"filterby: {each!r} is not text; write an expression such as 'isBilled eq false'")
-    given = [each.strip() for each in expressions if each is not None and each.strip()]
+    texts = [filter_text(each) for each in expressions]
+    for text in texts:
+        if not isinstance(text, str | None):
+            raise AworkConfigError(f"filterby: {text!r} is not text; write an expression such as 'isBilled eq false'")
+    given = [text.strip() for text in texts if text is not None and text.strip()]
     if len(given) < 2:
         return "".join(given) or None
     for each in given:
         check_balanced(each)
     return " and ".join(f"({each})" for each in given)
+
+
+def filter_text(filterby: T | Condition) -> T | str:
+    """Return the text of a condition, and anything else as it is: text, None, or a value that Airflow renders later."""
+    return str(filterby) if isinstance(filterby, Condition) else filterby
 
 
 def check_balanced(expression: str) -> None:
@@ -138,60 +145,63 @@ def compare_instant(field: str, operator: str, instant: datetime, *, zone: str) 
     return f"{field} {operator} {datetime_literal(instant, zone=zone)}"
 
 
-class Condition(str):
+class Condition:
     """
-    A condition on entries: awork's text, to be combined with ``&``, ``|``, ``~``, also with text of your own.
+    A condition on entries, to be combined with ``&``, ``|`` and ``~``, also with text of your own.
 
-    Comparisons of a field make it. As text it equals and hashes like any ``str``; only ``== True`` and ``== False``
-    render (``… eq false``). Text of your own is put into parentheses and must be balanced.
+    Comparisons of a field make it. ``str(condition)`` is awork's text. A condition equals a condition or a text that
+    reads the same, and hashes like that text; ``== True`` and ``== False`` build another condition (``… eq false``).
+    Text of your own is put into parentheses and must be balanced. A condition has no truth value.
 
-    >>> (field("duration") > 3600) | "isBilled eq true and isBillable eq true"
-    'duration gt 3600 or (isBilled eq true and isBillable eq true)'
+    >>> print((field("duration") > 3600) | "isBilled eq true and isBillable eq true")
+    duration gt 3600 or (isBilled eq true and isBillable eq true)
     """
 
-    _markup: str
-    _binding: int
+    def __init__(self, markup: str, binding: int = _OR) -> None:
+        self._markup = markup
+        self._binding = binding
 
-    def __new__(cls, markup: str, binding: int = _OR) -> Condition:
-        text = markup.replace(f"{_PLACE}/", "").replace(f"{_PLACE}!", "").replace(_PLACE, "item")
-        condition = super().__new__(cls, text)
-        condition._markup = markup
-        condition._binding = binding
-        return condition
+    def __str__(self) -> str:
+        return self._markup.replace(f"{_PLACE}/", "").replace(f"{_PLACE}!", "").replace(_PLACE, "item")
 
-    def __and__(self, other: str | Field) -> Condition:
+    def __repr__(self) -> str:
+        return f"Condition({str(self)!r})"
+
+    def __and__(self, other: str | Condition | Field) -> Condition:
         return _joined("and", self, other)
 
-    def __rand__(self, other: str | Field) -> Condition:
+    def __rand__(self, other: str | Condition | Field) -> Condition:
         return _joined("and", other, self)
 
-    def __or__(self, other: str | Field) -> Condition:
+    def __or__(self, other: str | Condition | Field) -> Condition:
         return _joined("or", self, other)
 
-    def __ror__(self, other: str | Field) -> Condition:
+    def __ror__(self, other: str | Condition | Field) -> Condition:
         return _joined("or", other, self)
 
     def __invert__(self) -> Condition:
         # awork documents "any(...) eq false" as the negation of a call, and "not" for the rest.
-        return self == False if self._binding == _CALL else Condition(f"not ({self._markup})", _COMPARISON)  # noqa: E712
+        if self._binding == _CALL:
+            return self._compared("eq", False)
+        return Condition(f"not ({self._markup})", _COMPARISON)
 
-    def __eq__(self, other: object) -> Condition:  # type: ignore[override]  # an expression, not a truth
-        return self._equal("eq", other) if isinstance(other, bool) else cast(Condition, super().__eq__(other))
+    def __eq__(self, other: object) -> Any:
+        if isinstance(other, bool):
+            return self._compared("eq", other)
+        return str(self) == str(other) if isinstance(other, Condition | str) else NotImplemented
 
-    def __ne__(self, other: object) -> Condition:  # type: ignore[override]  # as __eq__
-        return self._equal("ne", other) if isinstance(other, bool) else cast(Condition, super().__ne__(other))
+    def __ne__(self, other: object) -> Any:
+        if isinstance(other, bool):
+            return self._compared("ne", other)
+        return str(self) != str(other) if isinstance(other, Condition | str) else NotImplemented
 
-    __hash__ = str.__hash__
+    def __hash__(self) -> int:
+        return hash(str(self))
 
     def __bool__(self) -> bool:
-        # Airflow asks for the truth of every template field, so raising for all would break operators; raising for
-        # none would let `a and b` lose a.
-        caller = str(sys._getframe(1).f_globals.get("__name__"))
-        if caller.partition(".")[0] in ("airflow", "airflow_provider_awork"):
-            return len(self) > 0
         _refuse_truth(f"the condition {str(self)!r}")
 
-    def _equal(self, operator: str, value: bool) -> Condition:
+    def _compared(self, operator: str, value: bool) -> Condition:
         return Condition(f"{_within(self, _CALL)} {operator} {str(value).lower()}", _COMPARISON)
 
 
@@ -250,12 +260,14 @@ class Operand:
 
         :raises AworkConfigError: there are no values; then nothing can match, and no request is needed.
 
-        >>> field("duration").in_([900, 1800]) & (field("userId") == me.id)
-        '(duration eq 900 or duration eq 1800) and userId eq me.id'
+        >>> print(field("duration").in_([900, 1800]) & (field("userId") == me.id))
+        (duration eq 900 or duration eq 1800) and userId eq me.id
         """
         if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
             raise AworkConfigError(f"{self._name}: in_ takes a list of values, not {values!r}")
         tests = [self == value for value in values]
+        if isinstance(values, Set):  # its order differs between processes, and with it DAG hashes and watermark keys
+            tests.sort(key=str)
         if not tests:
             raise AworkConfigError(f"{self._name}: in_ has no values; nothing can match, so leave out the request")
         return tests[0] if len(tests) == 1 else Condition(" or ".join(test._markup for test in tests), _OR)
@@ -272,8 +284,8 @@ class Text(Operand):
         """
         The value begins with a text.
 
-        >>> field("note").startswith("Call")
-        "startswith(note,'Call')"
+        >>> print(field("note").startswith("Call"))
+        startswith(note,'Call')
         """
         return Condition(f"startswith({self._markup},{_quoted(self._name, text)})", _CALL)
 
@@ -285,8 +297,8 @@ class Text(Operand):
         """
         The value has a text in it.
 
-        >>> ~field("note").contains("it's")
-        "substringof('it''s',note) eq false"
+        >>> print(~field("note").contains("it's"))
+        substringof('it''s',note) eq false
         """
         return Condition(f"substringof({_quoted(self._name, text)},{self._markup})", _CALL)
 
@@ -298,16 +310,16 @@ class Field(Text):
     In ``&``, ``|`` and ``~`` a field stands for a boolean: ``~field("isBilled")`` is ``isBilled eq false``.
     """
 
-    def __and__(self, other: str | Field) -> Condition:
+    def __and__(self, other: str | Condition | Field) -> Condition:
         return self.is_(True) & other
 
-    def __rand__(self, other: str | Field) -> Condition:
+    def __rand__(self, other: str | Condition | Field) -> Condition:
         return other & self.is_(True)
 
-    def __or__(self, other: str | Field) -> Condition:
+    def __or__(self, other: str | Condition | Field) -> Condition:
         return self.is_(True) | other
 
-    def __ror__(self, other: str | Field) -> Condition:
+    def __ror__(self, other: str | Condition | Field) -> Condition:
         return other | self.is_(True)
 
     def __invert__(self) -> Condition:
@@ -317,8 +329,8 @@ class Field(Text):
         """
         The text in lower case; compare it with lower-case text.
 
-        >>> field("user/lastName").lower() == "o'brien"
-        "tolower(user/lastName) eq 'o''brien'"
+        >>> print(field("user/lastName").lower() == "o'brien")
+        tolower(user/lastName) eq 'o''brien'
         """
         return Text(f"tolower({self._markup})", self._name)
 
@@ -328,8 +340,8 @@ class Field(Text):
 
         :raises AworkConfigError: the condition holds text of your own, whose fields cannot be told from the entry's.
 
-        >>> ~field("breaks").any_(field("duration") > 600)
-        'breaks/any(x: x/duration gt 600) eq false'
+        >>> print(~field("breaks").any_(field("duration") > 600))
+        breaks/any(x: x/duration gt 600) eq false
         """
         return Condition(f"{self._markup}/any({self._on_items(condition)})", _CALL)
 
@@ -337,10 +349,10 @@ class Field(Text):
         """
         How many items the collection has, or how many of them meet a condition as in :meth:`any_`.
 
-        >>> field("breaks").count() < 10
-        'breaks/count() lt 10'
-        >>> field("breaks").count(field("endDate").is_(None)) > 0
-        'breaks/count(x: x/endDate eq null) gt 0'
+        >>> print(field("breaks").count() < 10)
+        breaks/count() lt 10
+        >>> print(field("breaks").count(field("endDate").is_(None)) > 0)
+        breaks/count(x: x/endDate eq null) gt 0
         """
         inside = "" if condition is None else self._on_items(condition)
         return Operand(f"{self._markup}/count({inside})", f"{self._name}/count()")
@@ -413,8 +425,8 @@ def field(path: str) -> Field:
     :param path: such as ``duration`` or ``project/company/name``.
     :raises AworkConfigError: it is no path.
 
-    >>> field("projectId") == "5A6D7B2E-0C7F-4E0B-9F65-3B1C1A2D3E4F"
-    "projectId eq guid'5a6d7b2e-0c7f-4e0b-9f65-3b1c1a2d3e4f'"
+    >>> print(field("projectId") == "5A6D7B2E-0C7F-4E0B-9F65-3B1C1A2D3E4F")
+    projectId eq guid'5a6d7b2e-0c7f-4e0b-9f65-3b1c1a2d3e4f'
     """
     if not isinstance(path, str) or not _PATH.fullmatch(path):
         raise AworkConfigError(f"field: {path!r} is not a path of names and slashes such as 'project/company/name'")
@@ -431,8 +443,8 @@ def template(text: str) -> Template:
     :param text: Jinja template such as ``{{ params.project }}``.
     :raises AworkConfigError: it is not text.
 
-    >>> field("startDateLocal") >= template("{{ ds }}")
-    'startDateLocal ge datetime\\'{% filter replace("\\'", "\\'\\'") %}{{ ds }}{% endfilter %}T00:00\\''
+    >>> print(field("startDateLocal") >= template("{{ ds }}"))
+    startDateLocal ge datetime'{% filter replace("'", "''") %}{{ ds }}{% endfilter %}T00:00'
     """
     if not isinstance(text, str):
         raise AworkConfigError(f"template: {text!r} is not text such as '{{{{ params.project }}}}'")
@@ -446,12 +458,12 @@ def _refuse_truth(what: str) -> NoReturn:
     )
 
 
-def _joined(word: str, left: str | Field, right: str | Field) -> Condition:
+def _joined(word: str, left: str | Condition | Field, right: str | Condition | Field) -> Condition:
     binding = _AND if word == "and" else _OR
     return Condition(f"{_within(left, binding)} {word} {_within(right, binding)}", binding)
 
 
-def _within(value: str | Field, binding: int) -> str:
+def _within(value: str | Condition | Field, binding: int) -> str:
     """Markup of a condition, in parentheses if it binds less than what is around it."""
     condition = _condition(value)
     return condition._markup if condition._binding >= binding else f"({condition._markup})"
@@ -487,10 +499,9 @@ def _written(name: str, value: Value) -> str:
         return value._markup
     if value is None:
         return "null"
-    if not isinstance(value, Condition):
-        for kind, write in _WRITERS:
-            if isinstance(value, kind):
-                return write(name, value)
+    for kind, write in _WRITERS:
+        if isinstance(value, kind):
+            return write(name, value)
     raise AworkConfigError(
         f"{name}: awork's filters cannot express {value!r} ({type(value).__name__}); pass None, a bool, number, str, "
         "UUID, date, aware datetime or timedelta"
@@ -518,7 +529,7 @@ def _guid(name: str, text: str) -> str:
 def _quoted(name: str, value: object) -> str:
     if isinstance(value, Template):
         return f"""'{{% filter replace("'", "''") %}}{value.text}{{% endfilter %}}'"""
-    if not isinstance(value, str) or isinstance(value, Condition):
+    if not isinstance(value, str):
         raise AworkConfigError(f"{name}: {value!r} is not text")
     if _CHANGED_BY_JINJA.search(value):
         raise AworkConfigError(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 import json
 import operator
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -29,6 +32,7 @@ from airflow_provider_awork.client.lists.filters import (
     eom,
     eow,
     field,
+    filter_text,
     item,
     me,
     now,
@@ -133,14 +137,34 @@ def test_text(condition: Condition, text: str) -> None:
     parse_filter(text)
 
 
-def test_a_condition_is_text() -> None:
+def test_a_condition_reads_and_compares_as_its_text() -> None:
     condition = field("a") == "x"
-    assert isinstance(condition, str)
     assert condition == "a eq 'x'"
+    assert condition == (field("a") == "x")
     assert condition != "a eq 'y'"
+    assert condition != 7
     assert {condition: 1}["a eq 'x'"] == 1
-    assert json.dumps({"filterby": condition}) == '{"filterby": "a eq \'x\'"}'
-    assert f"{condition}" == repr(condition).strip('"') == "a eq 'x'"
+    assert f"{condition}" == str(condition) == "a eq 'x'"
+    assert repr(condition) == """Condition("a eq 'x'")"""
+    assert [filter_text(each) for each in (condition, "b eq 1", None)] == ["a eq 'x'", "b eq 1", None]
+
+
+PROCESS = """
+from airflow_provider_awork.client.filters import field
+print(field("note").in_({"a", "b", "c", "d"}), field("duration").in_(frozenset([4, 2, 3])))
+"""
+
+
+def test_a_set_reads_the_same_in_every_process() -> None:
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", PROCESS], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert texts == {
+        b"note eq 'a' or note eq 'b' or note eq 'c' or note eq 'd' duration eq 2 or duration eq 3 or duration eq 4\n"
+    }
 
 
 @pytest.mark.parametrize("remade", [copy.copy, copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
@@ -177,9 +201,9 @@ def test_a_copy_still_combines(remade: Callable[[Condition], Condition]) -> None
         (lambda: field("userId") == me, "userId: awork's filters cannot express me (pass me.id)"),
         (lambda: field("note") == ["x"], "note: awork's filters cannot express ['x'] (list)"),
         (lambda: field("note") == b"x", "note: awork's filters cannot express b'x' (bytes)"),
-        (lambda: field("note") == A, "note: awork's filters cannot express 'a eq 1' (Condition)"),
+        (lambda: field("note") == A, "note: awork's filters cannot express Condition('a eq 1') (Condition)"),
         (lambda: field("note").contains(5), "note: 5 is not text"),
-        (lambda: field("note").contains(A), "note: 'a eq 1' is not text"),
+        (lambda: field("note").contains(A), "note: Condition('a eq 1') is not text"),
         (lambda: field("note") == "a\0b", "note: 'a\\x00b' has a character that cannot be sent"),
         (lambda: field("note") == "\ud83d", "note: '\\ud83d' has a character"),
         (lambda: field("note") == "{{ x }}", "note: operators would render '{{ x }}' as a template"),
@@ -202,7 +226,7 @@ def test_a_copy_still_combines(remade: Callable[[Condition], Condition]) -> None
         (lambda: A | None, "None is not a condition"),
         (lambda: A & 1, "1 is not a condition; put parentheses"),
         (lambda: field("a") == 1 & field("b") == 2, "1 is not a condition; put parentheses"),
-        (lambda: field("a") == "x" | field("b") == "y", "a: awork's filters cannot express '(x) or b eq true'"),
+        (lambda: field("a") == "x" | field("b") == "y", "a: awork's filters cannot express Condition('(x) or b eq"),
         (lambda: field("breaks").any_(A & "duration gt 5"), "breaks: cannot place 'a eq 1 and (duration gt 5)'"),
         (lambda: field("breaks").any_("x: x/duration gt 5"), "breaks: cannot place 'x: x/duration gt 5'"),
         (lambda: field("a").any_(field("b").any_(field("c").any_(field("d").any_(A)))), "a: cannot place"),
@@ -266,8 +290,8 @@ def test_a_literal_is_never_later_than_its_instant_however_it_is_read(zone: str,
 # -- templates -------------------------------------------------------------------------------------------------------
 
 
-def rendered(condition: str, **params: Any) -> str:
-    return jinja2.Environment().from_string(condition).render(params=params, ds="2026-11-01")
+def rendered(condition: Condition, **params: Any) -> str:
+    return jinja2.Environment().from_string(str(condition)).render(params=params, ds="2026-11-01")
 
 
 def test_templates() -> None:
@@ -486,7 +510,7 @@ def test_awork_finds_what_python_finds(awork: Sandbox, entries: list[Entry], pai
 @given(PAIRS)
 def test_airflows_rendering_changes_nothing(pair: Pair) -> None:
     condition = pair.condition & A
-    assert jinja2.Environment().from_string(condition).render() == str(condition)
+    assert jinja2.Environment().from_string(str(condition)).render() == str(condition)
 
 
 @pytest.mark.parametrize("path", ["id", "userId", "projectId", "task/id", "createdBy", "user/id"])
@@ -558,11 +582,20 @@ RENDERED = (
 def test_in_operators(workspace: tuple[Sandbox, list[str]], tmp_path: Any) -> None:
     _, wanted = workspace
     condition = unbilled(template("{{ params['note'] }}"))
-    with DAG("filters", schedule=None, start_date=pendulum.datetime(2026, 1, 1), params={"note": "O'Neill"}) as dag:
+    defaults = {"filterby": condition}
+    with DAG(
+        "filters",
+        schedule=None,
+        start_date=pendulum.datetime(2026, 1, 1),
+        params={"note": "O'Neill"},
+        default_args=defaults,
+    ) as dag:
+        AworkTimeEntriesOperator(task_id="by_default", fields=["id"])
         AworkTimeEntriesOperator(task_id="pull", filterby=condition, fields=["id"])
         AworkTimeEntriesOperator.partial(task_id="mapped", fields=["id"]).expand(
             filterby=[condition, field("isBilled") & (field("note") == "nothing")]
         )
+        AworkTimeEntriesOperator.partial(task_id="limits", filterby=condition, fields=["id"]).expand(limit=[1, 2])
         AworkTimeEntriesToObjectStorageOperator(
             task_id="export", destination=f"file://{tmp_path}", filterby=condition, compression="none"
         )
@@ -571,6 +604,13 @@ def test_in_operators(workspace: tuple[Sandbox, list[str]], tmp_path: Any) -> No
     assert sorted(row["id"] for row in result.xcom("pull")) == sorted(wanted)
     assert sorted(row["id"] for row in result.xcom("mapped", map_index=0)) == sorted(wanted)
     assert result.xcom("mapped", map_index=1) == []
+    assert [len(result.xcom("limits", map_index=index)) for index in (0, 1)] == [1, 2]
+    assert sorted(row["id"] for row in result.xcom("by_default")) == sorted(wanted)
+    from airflow.serialization.serialized_objects import LazyDeserializedDAG
+
+    serialized = json.dumps(LazyDeserializedDAG.from_dag(dag).data)
+    assert "Condition(" not in serialized
+    assert serialized.count("isBilled eq false") >= 5
     assert [result.task(task_id).rendered_fields["filterby"] for task_id in ("pull", "export")] == [RENDERED] * 2
     manifest = json.loads((tmp_path / "_manifest.json").read_text())
     (file,) = manifest["files"]
