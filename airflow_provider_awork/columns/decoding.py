@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice, repeat
+from itertools import groupby, islice, repeat
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import msgspec
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Extra = dict[str, Any] | msgspec.Raw
-ToCells = Callable[[Column, Sequence[Any]], list[Any]]
+ToCells = Callable[[Sequence[Column], Sequence[Sequence[Any]]], list[Any]]
 
 MOST_OBJECTS = 4_000  # that are remembered under one key; each takes some kilobytes
 
@@ -90,19 +90,27 @@ class RowDecoder:
             arrays = objects.to_arrow(schema) | arrays
         return pa.record_batch([arrays[name] for name in schema.names], schema)
 
-    def to_cells(self, entries: Sequence[RawEntry], to_cells: ToCells) -> dict[str, list[Any]]:
+    def to_cells(self, entries: Sequence[RawEntry], to_cells: ToCells) -> list[list[Any]]:
         """
-        The cells of each column, in the order of the model's columns.
+        Return the cells of the rows: one list for each run of neighbouring columns that are, or are not, in one object.
 
-        :param to_cells: makes cells of a column's values; the same at each call. It sees the values of objects that
-            come again only once.
+        :param to_cells: makes one cell per row from the columns of a run and the values of each; the same at each
+            call. It sees the values of objects that come again only once.
         """
         values = self._read(entries)
-        columns = [column for column in self.model.columns if column.name in values]
-        cells = {column.name: to_cells(column, values[column.name]) for column in columns}
-        for objects in self._objects.values():
-            cells = objects.to_cells(to_cells) | cells
-        return {column.name: cells[column.name] for column in self.model.columns}
+        cells = []
+        for key, run in groupby(self.model.columns, lambda column: self._object_key(column, values)):
+            columns = tuple(run)
+            if key is None:
+                cells.append(to_cells(columns, [values[column.name] for column in columns]))
+            else:
+                cells.append(self._objects[key].to_cells(columns, to_cells))
+        return cells
+
+    @staticmethod
+    def _object_key(column: Column, values: Values) -> str | None:
+        """Return the key of the object that has the value of a column; None if the row itself has it."""
+        return None if column.name in values else column.path.partition(".")[0]
 
     def _read(self, entries: Sequence[RawEntry]) -> Values:
         """The values of the columns that are not within objects, or replace one that is; points to the objects."""
@@ -159,7 +167,7 @@ class _Objects:
         self._values: Values = {column.name: [] for column in self.columns}
         self._unfitting: dict[int, tuple[Extra, list[str]]] = {}
         self._arrays: pa.RecordBatch | None = None
-        self._cells: dict[str, list[Any]] = {column.name: [] for column in self.columns}
+        self._cells: dict[Sequence[Column], list[Any]] = {}
 
     def _add(self, raw: bytes) -> None:
         struct, extra, unknown = self._model.decode(raw)
@@ -208,11 +216,11 @@ class _Objects:
         current = self._arrays.take(pa.array(self._current, pa.int32()))
         return dict(zip(self._values, current.columns, strict=True))
 
-    def to_cells(self, to_cells: ToCells) -> dict[str, list[Any]]:
-        for column in self.columns:
-            known = self._cells[column.name]
-            known += to_cells(column, self._values[column.name][len(known) :])
-        return {name: [cells[number] for number in self._current] for name, cells in self._cells.items()}
+    def to_cells(self, columns: Sequence[Column], to_cells: ToCells) -> list[Any]:
+        known = self._cells.setdefault(columns, [])
+        if len(known) < len(self._numbers):
+            known += to_cells(columns, [self._values[column.name][len(known) :] for column in columns])
+        return [known[number] for number in self._current]
 
 
 class _Numbers(dict[bytes, int]):

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -125,19 +124,15 @@ def to_texts(column: Column, values: Sequence[Any]) -> list[str | None]:
     """
     if column.type in (TEXT, JSON):
         return list(values)
-    to_text = _TO_TEXT.get(column.type, str)
-    return [None if value is None else to_text(value) for value in values]
+    if column.type is BOOLEAN:
+        return [_BOOLEAN_TEXTS[value] for value in values]
+    if column.type in (TIMESTAMP_UTC, TIMESTAMP_LOCAL):
+        zone = "Z" if column.type is TIMESTAMP_UTC else ""
+        return [None if value is None else value.isoformat("T", "microseconds") + zone for value in values]
+    return [None if value is None else str(value) for value in values]
 
 
-def _iso(value: datetime) -> str:
-    return value.isoformat(timespec="microseconds")
-
-
-_TO_TEXT: Mapping[ColumnType, Callable[[Any], str]] = {
-    BOOLEAN: {True: "true", False: "false"}.__getitem__,
-    TIMESTAMP_LOCAL: _iso,
-    TIMESTAMP_UTC: lambda value: _iso(value) + "Z",
-}
+_BOOLEAN_TEXTS = {True: "true", False: "false", None: None}
 
 
 def text_or_none(raw: RawEntry) -> str | None:

@@ -55,14 +55,19 @@ class CsvEncoder:
         self._stream = stream
         self._decoder = decoder
         self._formula_guard = formula_guard
-        self._header = ",".join(column.name for column in decoder.model.columns) + "\r\n"
+        self._header = [",".join(column.name for column in decoder.model.columns)]
 
     def encode(self, entries: Sequence[RawEntry]) -> bytes:
-        rows = zip(*self._decoder.to_cells(entries, self._cells).values(), strict=True)
-        header, self._header = self._header, ""
-        return (header + "".join(f"{','.join(row)}\r\n" for row in rows)).encode()
+        cells = self._decoder.to_cells(entries, self._cells)
+        header, self._header = self._header, []
+        return "\r\n".join([*header, *map(",".join, zip(*cells, strict=True)), ""]).encode()
 
-    def _cells(self, column: Column, values: Sequence[Any]) -> list[str]:
+    def _cells(self, columns: Sequence[Column], values: Sequence[Sequence[Any]]) -> list[str]:
+        """Return the cells of neighbouring columns, those of one row joined."""
+        cells = map(self._column_cells, columns, values)
+        return list(map(",".join, zip(*cells, strict=True)))
+
+    def _column_cells(self, column: Column, values: Sequence[Any]) -> list[str]:
         texts = to_texts(column, values)
         return csv_cells(_guarded(texts) if self._formula_guard and column.type is ColumnType.TEXT else texts)
 
@@ -125,6 +130,6 @@ def csv_cells(texts: Sequence[str | None]) -> list[str]:
 
 
 def _csv_cell(text: str) -> str:
-    if text and not any(special in text for special in '",\r\n'):
+    if text and '"' not in text and "," not in text and "\r" not in text and "\n" not in text:
         return text
     return '"' + text.replace('"', '""') + '"'

@@ -272,7 +272,8 @@ def test_entries_with_halves_of_surrogate_pairs_are_one_line_each(tmp_path: Path
 def test_csv_reads_back_equal(tmp_path: Path) -> None:
     entries = [*raw_entries(600), *split(page(NASTY))]
     (part,) = write(tmp_path, [entries], file_format="csv")
-    texts = RowDecoder(TIME_ENTRY, Counter()).to_cells(entries, to_texts)
+    decoded = RowDecoder(TIME_ENTRY, Counter()).decode(entries)
+    texts = {column.name: to_texts(column, decoded[column.name]) for column in TIME_ENTRY.columns}
     rows = csv_rows(part)
     assert len(rows) == len(entries)
     for name, values in texts.items():
