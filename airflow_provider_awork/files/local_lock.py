@@ -36,27 +36,42 @@ class LocalLock:
         self._path = path
         self._stale_after = stale_after
         self._stop = threading.Event()
+        self._descriptor: int | None = None
 
     def __enter__(self) -> Self:
-        self._descriptor = self._acquire()
-        self._refresher = threading.Thread(target=self._refresh, name="awork-lock", daemon=True)
-        self._refresher.start()
+        try:
+            self._acquire()
+            threading.Thread(target=self._refresh, args=[os.dup(self._held)], name="awork-lock", daemon=True).start()
+        except BaseException:  # a signal, too: a thread left behind would keep alive a lock that nobody holds
+            self._release()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._release()
+
+    def _release(self) -> None:
         self._stop.set()
-        self._refresher.join()
+        if self._descriptor is None:
+            return
         if self._is_held():
             self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
+        self._descriptor = None
+
+    @property
+    def _held(self) -> int:
+        if self._descriptor is None:
+            raise ValueError("the lock is not taken")
+        return self._descriptor
 
     def publish(self, data: bytes, path: Path) -> None:
         """Replace a file by ``data``, which also gives the lock back."""
-        with open(self._descriptor, "wb", closefd=False) as file:
+        with open(self._held, "wb", closefd=False) as file:
             file.write(data)
-        os.fsync(self._descriptor)
+        os.fsync(self._held)
         self.require_held()
         self._path.replace(path)
 
@@ -71,25 +86,24 @@ class LocalLock:
 
     def _is_held(self) -> bool:
         try:
-            return self._path.stat().st_ino == os.fstat(self._descriptor).st_ino
+            return self._path.stat().st_ino == os.fstat(self._held).st_ino
         except FileNotFoundError:
             return False
 
-    def _acquire(self) -> int:
+    def _acquire(self) -> None:
         deadline = time.monotonic() + _PATIENCE * self._stale_after
         seen, since = _state(self._path), time.monotonic()
         while True:
             with contextlib.suppress(FileExistsError):
-                return os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+                self._descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+                return
             now, state = time.monotonic(), _state(self._path)
             if state != seen:
                 seen, since = state, now
             elif state and now - since > self._stale_after:
                 self._remove_stale(state)
-            elif now > deadline:
-                raise OSError(
-                    errno.EBUSY, f"another process keeps the lock for over {now - since:.0f} s", str(self._path)
-                )
+            if now > deadline:
+                raise OSError(errno.EBUSY, "another process keeps the lock", str(self._path))
             time.sleep(_POLL_SECONDS)
 
     def _remove_stale(self, state: tuple[int, int]) -> None:
@@ -104,10 +118,13 @@ class LocalLock:
                 self._path.hardlink_to(unique)
         unique.unlink(missing_ok=True)
 
-    def _refresh(self) -> None:
-        while not self._stop.wait(self._stale_after / 10):
-            with contextlib.suppress(OSError):
-                os.utime(self._descriptor)
+    def _refresh(self, descriptor: int) -> None:
+        try:
+            while not self._stop.wait(self._stale_after / 10):
+                with contextlib.suppress(OSError):
+                    os.utime(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _state(path: Path) -> tuple[int, int] | None:

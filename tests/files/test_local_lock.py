@@ -81,3 +81,20 @@ def test_a_holder_whose_lock_was_removed_changes_nothing(tmp_path: Path) -> None
             other.publish(b"of the other", file)
     assert file.read_bytes() == b"of the other"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_signal_while_a_lock_is_taken_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = tmp_path / "lock"
+    start = threading.Thread.start
+
+    def start_and_stop(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            LocalLock(lock, stale_after=10).__enter__()
+    assert not lock.exists()
+    with LocalLock(lock, stale_after=10):
+        assert lock.exists()
