@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any, Protocol, TypeVar
 
+import pendulum
+from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowException
+from asgiref.sync import sync_to_async
 
 try:
     from airflow.sdk.exceptions import (
@@ -33,6 +36,11 @@ except ImportError:  # Airflow 3.1
         AirflowSkipException,
         AirflowTaskTimeout,
     )
+
+try:
+    from airflow.sdk import conf
+except ImportError:  # Airflow 3.1
+    from airflow.configuration import conf  # type: ignore[assignment]  # has getboolean, too
 
 try:
     from airflow.sdk import RetryDecision, RetryPolicy
@@ -111,8 +119,8 @@ class Schedule:
     :param zone: its own time zone; None if it has none, as where assets, people or a timedelta start the runs.
     """
 
-    cron: str | None
-    zone: tzinfo | None
+    cron: str | None = None
+    zone: tzinfo | None = None
 
 
 def schedule_of(context: Mapping[str, Any]) -> Schedule:
@@ -127,8 +135,6 @@ def schedule_of(context: Mapping[str, Any]) -> Schedule:
     several = _either(timetable, "timetables")
     zone = _either(several[0] if several else timetable, "timezone")
     if isinstance(zone, str):
-        import pendulum
-
         zone = pendulum.timezone(zone)
     return Schedule(cron=_either(timetable, "expression"), zone=zone)
 
@@ -160,10 +166,6 @@ def asset_state_of(context: Mapping[str, Any], asset: Any) -> StateStore:
 
 def defers_by_default() -> bool:
     """Airflow's setting ``[operators] default_deferrable``."""
-    try:
-        from airflow.sdk import conf
-    except ImportError:  # Airflow 3.1
-        from airflow.configuration import conf  # type: ignore[assignment]  # has getboolean, too
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
 
 
@@ -174,8 +176,6 @@ async def in_thread(function: Callable[[], T]) -> T:
     Airflow's own asynchronous accessors talk synchronously to the supervisor up to 3.3.1 (masking of secrets), and 3.1
     answers only threads that ``asgiref`` started. From such a thread the plain accessors work in all versions.
     """
-    from asgiref.sync import sync_to_async
-
     return await sync_to_async(function)()
 
 
@@ -199,6 +199,4 @@ def asset_state_stores(trigger: Any) -> list[StateStore]:
             type(stores).__name__,
         )
         return []
-    from airflow.sdk import Asset
-
     return [stores[Asset.ref(name=name)] for name in sorted(names)]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import subprocess
 import sys
+import tokenize
+from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -163,3 +166,55 @@ def test_every_module_can_be_imported_and_none_warns() -> None:
     importable = [module for module in MODULES if not module.endswith(".__main__")]
 
     assert _in_new_process(WARNINGS_SCRIPT, str(ROOT), *importable) == []
+
+
+MOST_LOCAL_IMPORTS = 30
+MOST_LINES = {"module": 350, "class": 200, "function": 45}
+
+
+def _lines_of_code(source: str) -> set[int]:
+    """Return the numbers of the lines that hold code: no comment, no docstring, not blank."""
+    tree = ast.parse(source)
+    prose: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and first.end_lineno:
+                prose |= set(range(first.lineno, first.end_lineno + 1))
+    layout = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+    code: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in layout:
+            code |= set(range(token.start[0], token.end[0] + 1))
+    return code - prose
+
+
+def _sizes(source: str) -> Iterator[tuple[str, str, int]]:
+    """Return kind, name and lines of code of a module and of each class and function in it."""
+    code = _lines_of_code(source)
+    yield "module", "", len(code)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
+            kind = "class" if isinstance(node, ast.ClassDef) else "function"
+            yield kind, node.name, len(code & set(range(node.lineno, node.end_lineno + 1)))
+
+
+PRODUCT_FILES = [path for path in sorted(ROOT.rglob("*.py")) if "sandbox" not in path.relative_to(ROOT).parts]
+
+
+@pytest.mark.parametrize("path", PRODUCT_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_classes_and_functions_are_of_readable_size(path: Path) -> None:
+    assert [size for size in _sizes(path.read_text()) if size[2] > MOST_LINES[size[0]]] == []
+
+
+def test_few_imports_are_inside_functions() -> None:
+    local = {
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in PRODUCT_FILES
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+
+    assert len(local) <= MOST_LOCAL_IMPORTS, sorted(local)

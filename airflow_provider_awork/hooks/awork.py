@@ -12,6 +12,7 @@ from airflow_provider_awork.client.lists.pages import PAGE_SIZE
 from airflow_provider_awork.client.lists.resources import find_endpoint, time_entries_path
 from airflow_provider_awork.exceptions import AworkConfigError, AworkNotFoundError, AworkPermissionError
 from airflow_provider_awork.hooks.operations import EntryOperationsHook
+from airflow_provider_awork.windows.resolution import explicit_window
 from airflow_provider_awork.windows.window import INSTANT_FIELDS, Window
 
 if TYPE_CHECKING:
@@ -83,7 +84,9 @@ class AworkHook(EntryOperationsHook):
             raise AworkConfigError(f"limit: {limit} is not a positive number")
         reader = self.read_time_entries(
             filterby=filterby,
-            window=make_window(window_field, window_start, window_end, timezone),
+            window=explicit_window(
+                field=window_field, start=window_start, end=window_end, timezone=timezone, may_be_open=True
+            ),
             project_id=project_id,
             task_id=task_id,
             page_size=None if limit is None else limit,
@@ -144,7 +147,9 @@ class AworkHook(EntryOperationsHook):
         :raises AworkAssumptionError: it does not.
         :raises AworkPagingError: awork's answer does not tell (no ``aw-totalitems``).
         """
-        window = make_window(window_field, window_start, window_end, timezone)
+        window = explicit_window(
+            field=window_field, start=window_start, end=window_end, timezone=timezone, may_be_open=True
+        )
         return self.count_window(filterby=filterby, window=window, project_id=project_id, task_id=task_id)
 
     def count_window(
@@ -265,15 +270,3 @@ class AworkHook(EntryOperationsHook):
         if window is None:
             return all_of(filterby)
         return window.restrict(filterby, literal_timezone=self.config.extras.behaviour.literal_timezone)
-
-
-def make_window(
-    field: str | None,
-    start: date | datetime | str | None,
-    end: date | datetime | str | None,
-    timezone: str | None,
-) -> Window | None:
-    """The window that four parameters describe; None if they describe none."""
-    if field is None and start is None and end is None:
-        return None
-    return Window.of(field=field, start=start, end=end, timezone=timezone)

@@ -94,13 +94,21 @@ class AworkConnectionHook(BaseHook):
     @cached_property
     def client(self) -> AworkClient:
         """The client, made at first use."""
+        return self._new_client()
+
+    def _new_client(self, *, is_impatient: bool = False) -> AworkClient:
+        """Return a client; an impatient one gives up within about ten seconds."""
         # These load requests.
         from airflow_provider_awork.client.client import AworkClient
-        from airflow_provider_awork.client.http.session import AworkSession
+        from airflow_provider_awork.client.http.session import AworkSession, impatient_session
 
-        if self.single_try:  # pollers read the connection again themselves
-            return AworkClient(self.config, session=AworkSession(self.config, retry=RetryRules.single_try()))
-        return AworkClient(self.config, session=AworkSession(self.config, read_token=self._read_token))
+        if is_impatient:
+            session = impatient_session(self.config)
+        elif self.single_try:  # pollers read the connection again themselves
+            session = AworkSession(self.config, retry=RetryRules.single_try())
+        else:
+            session = AworkSession(self.config, read_token=self._read_token)
+        return AworkClient(self.config, session=session)
 
     def _read_token(self) -> str:
         """Read the key or access token that the connection has now."""
@@ -157,12 +165,8 @@ class AworkConnectionHook(BaseHook):
 
         :return: whether it worked, and the workspace and identity or the reason.
         """
-        # These load requests.
-        from airflow_provider_awork.client.client import AworkClient
-        from airflow_provider_awork.client.http.session import impatient_session
-
         try:
-            with closing(AworkClient(self.config, session=impatient_session(self.config))) as client:
+            with closing(self._new_client(is_impatient=True)) as client:
                 identity = client.identity()
         except (AworkError, OSError) as error:
             return False, without_transient_id(str(error), self.awork_conn_id)

@@ -15,7 +15,8 @@ from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.links.awork import APP_URL, AworkLink
 from airflow_provider_awork.operators.retry_policy import AworkRetryPolicy
 from airflow_provider_awork.version_compat import HAS_RETRY_POLICIES
-from airflow_provider_awork.windows.run_window import resolve_window
+from airflow_provider_awork.windows.resolution import resolve_window
+from airflow_provider_awork.windows.run_facts import read_run_facts
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
@@ -88,7 +89,7 @@ class AworkWindowOperator(AworkBaseOperator):
         :raises AworkConfigError: bounds that cannot work, or none where one is needed.
         """
         return resolve_window(
-            context,
+            read_run_facts(context),
             field=self.window_field,
             start=self.window_start,
             end=self.window_end,

@@ -36,7 +36,7 @@ from airflow.sdk import Asset
 from airflow_provider_awork.client.identity import Visibility
 from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.version_compat import AirflowSkipException, StateStore, asset_state_of, task_state_of
-from airflow_provider_awork.windows.run_window import explicit_window
+from airflow_provider_awork.windows.resolution import explicit_window
 from airflow_provider_awork.windows.window import Window, before_repeated_hour
 
 if TYPE_CHECKING:
@@ -258,7 +258,9 @@ def begin_load(
     :raises AirflowSkipException: nothing can be new yet.
     """
     if window_start or window_end:
-        window = explicit_window(FIELD, window_start, window_end, window_length, timezone)
+        window = explicit_window(
+            field=FIELD, start=window_start, end=window_end, length=window_length, timezone=timezone
+        )
         _wait_until_over(_end_of(window), hook, lookback)
         return IncrementalLoad(window=window)
     first = None

@@ -18,7 +18,8 @@ from airflow.timetables.interval import DeltaDataIntervalTimetable
 from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.operators.time_entries import AworkTimeEntriesOperator
 from airflow_provider_awork.sandbox import Sandbox
-from airflow_provider_awork.windows.run_window import resolve_window
+from airflow_provider_awork.windows.resolution import resolve_window
+from airflow_provider_awork.windows.run_facts import RunFacts, read_run_facts
 from tests.helpers.airflow_harness import DagResult, connection_in_environment, data_interval_timetable, run_dag
 
 BERLIN = "Europe/Berlin"
@@ -121,7 +122,7 @@ def test_a_timetable_with_an_offset_instead_of_a_zone() -> None:
     interval = {"data_interval_start": datetime(2026, 11, 2, 23, tzinfo=UTC)}
     interval["data_interval_end"] = interval["data_interval_start"] + timedelta(days=1)
     timetable = data_interval_timetable("0 0 * * *", timezone=offset)
-    window = resolve_window({"dag": dag_with(timetable), **interval}, field="startDateLocal")
+    window = resolve_window(read_run_facts({"dag": dag_with(timetable), **interval}), field="startDateLocal")
     assert window is not None
     assert (window.start, window.end) == (date(2026, 11, 3), date(2026, 11, 4))
 
@@ -320,7 +321,7 @@ def of_partition(
     }
     if not only_key:
         context["partition_date"] = at
-    window = resolve_window(context, **{"field": "startDateLocal", **parameters})
+    window = resolve_window(read_run_facts(context), **{"field": "startDateLocal", **parameters})
     assert window is not None
     return window.start, window.end
 
@@ -452,35 +453,35 @@ def test_where_a_partition_begins_is_not_guessed(key: str, parameters: dict[str,
 
 
 def test_a_start_and_a_length_make_a_window() -> None:
-    window = resolve_window({}, field="createdOn", start="2026-03-01", length="P1M", timezone=BERLIN)
+    window = resolve_window(RunFacts(), field="createdOn", start="2026-03-01", length="P1M", timezone=BERLIN)
     assert window is not None
     assert (window.start, window.end) == (midnight(date(2026, 3, 1)), midnight(date(2026, 4, 1)))
 
 
 def test_a_length_beside_an_end_or_an_interval_is_an_error() -> None:
     with pytest.raises(AworkConfigError, match="pass one of them"):
-        resolve_window({}, field="createdOn", start="2026-03-01", end="2026-04-01", length="P1M")
+        resolve_window(RunFacts(), field="createdOn", start="2026-03-01", end="2026-04-01", length="P1M")
     interval = {"data_interval_start": midnight(date(2026, 1, 1)), "data_interval_end": midnight(date(2026, 2, 1))}
     with pytest.raises(AworkConfigError, match="has a length already"):
-        resolve_window(interval, field="createdOn", length="P1M")
+        resolve_window(read_run_facts(interval), field="createdOn", length="P1M")
 
 
 @pytest.mark.parametrize("missing", ["start", "end"])
 def test_one_bound_alone_is_an_error(missing: str) -> None:
     bounds: dict[str, Any] = {"start": "2026-11-01", "end": "2026-11-02", missing: None}
     with pytest.raises(AworkConfigError, match=f"window_{missing}"):
-        resolve_window({}, field="createdOn", **bounds)
+        resolve_window(RunFacts(), field="createdOn", **bounds)
 
 
 def test_an_interval_that_ends_before_it_starts_is_not_used() -> None:
     interval = {"data_interval_start": midnight(date(2026, 2, 1)), "data_interval_end": midnight(date(2026, 1, 1))}
     with pytest.raises(AworkConfigError, match="window_start"):
-        resolve_window(interval, field="createdOn")
+        resolve_window(read_run_facts(interval), field="createdOn")
 
 
 def test_days_are_counted_over_the_change_to_summer_time() -> None:
     interval = {"data_interval_start": midnight(date(2026, 3, 29)), "data_interval_end": midnight(date(2026, 3, 30))}
     assert interval["data_interval_end"] - interval["data_interval_start"] == timedelta(hours=23)
-    window = resolve_window(interval, field="startDateLocal", timezone=BERLIN)
+    window = resolve_window(read_run_facts(interval), field="startDateLocal", timezone=BERLIN)
     assert window is not None
     assert (window.start, window.end) == (date(2026, 3, 29), date(2026, 3, 30))

@@ -1,24 +1,21 @@
 """
-Where the window of a run comes from.
+The period that a partition covers, from its key, its date and the schedule.
 
-Airflow 3's ``schedule="@daily"`` has a data interval of zero length, and a manual run may have none at all: that is
-never read as "nothing to do". A partition is a day or the longer period that its key names, seen in the timetable's
-zone; where its length, its day or its hour is not certain, it is never guessed.
+A partition is a day or the longer period that its key names, seen in the timetable's zone. Where its length, its day or
+its hour is not certain, that is an error and never a guess.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, tzinfo
-from typing import TYPE_CHECKING, Any
 
+from airflow_provider_awork.client.lists.filters import is_repeated
 from airflow_provider_awork.exceptions import AworkConfigError
-from airflow_provider_awork.version_compat import Partition, Schedule, partition_of, schedule_of
-
-if TYPE_CHECKING:
-    from airflow_provider_awork.windows.window import Window
+from airflow_provider_awork.version_compat import Partition, Schedule
+from airflow_provider_awork.windows.run_facts import RunFacts, zone_name
+from airflow_provider_awork.windows.window import INSTANT_FIELDS, Window, has_hours, parse_length, zone_named
 
 # The keys that Airflow's timetables and mappers write, and the length of what they name. A key with a time of day does
 # not say how long its partition is.
@@ -34,82 +31,10 @@ _KEY_WITH_TIME = "%Y-%m-%dT%H:%M:%S"
 _ONCE_A_DAY = re.compile(r"@daily|\d+ \d+ \* \* \*")
 
 
-def resolve_window(
-    context: Mapping[str, Any],
-    *,
-    field: str | None,
-    start: date | datetime | str | None = None,
-    end: date | datetime | str | None = None,
-    length: str | None = None,
-    timezone: str | None = None,
-) -> Window | None:
-    """
-    The window of a task instance: explicit bounds, else the run's partition, else its data interval.
-
-    :param context: Airflow's context of the running task.
-    :param field: the field that the window is on; None for no window.
-    :param start: explicit first instant or day; with ``end`` or ``length`` it wins over everything else.
-    :param end: explicit first instant or day after the window.
-    :param length: ISO 8601 duration, such as ``P1M``, of a window that has only a start: the run's partition, or
-        ``start``. None: the period that the partition's key names.
-    :param timezone: IANA zone of days. Where a run's bounds are used, it defaults to the timetable's, else the DAG's.
-    :raises AworkConfigError: bounds that cannot work, or none where one is needed. It fails the task at once.
-    """
-    from airflow_provider_awork.windows.window import Window, check_field
-
-    start, end, length = start or None, end or None, length or None
-    if field is None:
-        Window.of(field=None, start=start, end=end or length)  # refuses bounds without a field
-        return None
-    check_field(field)
-    if start or end:
-        return explicit_window(field, start, end, length, timezone)
-    partition = partition_of(context)
-    if partition:
-        return _partition_window(context, partition, field, length, timezone)
-    first, last = context.get("data_interval_start"), context.get("data_interval_end")
-    if first and last and last > first:
-        if length:
-            raise AworkConfigError(
-                f"window_length={length!r}: this run has no partition but a data interval, which has a length already. "
-                "Leave window_length out, or pass window_start"
-            )
-        zone = schedule_of(context).zone or _dag_zone(context)
-        start, end = first.astimezone(zone), last.astimezone(zone)
-        return Window.of(field=field, start=start, end=end, timezone=timezone or _zone_name(zone))
-    had = "an empty data interval" if first and last else "no data interval"
-    raise AworkConfigError(
-        f"window_field={field!r} needs a window, but this run has {had} and no partition. Pass window_start and "
-        "window_end, set window_field=None to export everything, or schedule the DAG with "
-        "airflow.timetables.interval.CronDataIntervalTimetable "
-        '(schedule="@daily" has empty intervals in Airflow 3).'
-    )
-
-
-def explicit_window(
-    field: str,
-    start: date | datetime | str | None,
-    end: date | datetime | str | None,
-    length: str | None,
-    timezone: str | None,
-) -> Window:
-    """A window of bounds that were passed; see :func:`resolve_window`."""
-    from airflow_provider_awork.windows.window import Window
-
-    if end and length:
-        raise AworkConfigError("window_end and window_length: pass one of them beside window_start")
-    if start and length:
-        return Window.of_length(field=field, start=start, length=length, timezone=timezone)
-    if not (start and end):
-        missing = "window_end" if start else "window_start"
-        raise AworkConfigError(f"{missing}: missing; a window needs both bounds, so that a retry reads the same")
-    return Window.of(field=field, start=start, end=end, timezone=timezone)
-
-
 @dataclass(frozen=True, kw_only=True)
-class _Key:
+class PartitionKey:
     """
-    What a partition key says by itself.
+    A partition key, and the period that it names by itself.
 
     :param text: the key.
     :param day: the first day that it names; None if it is not of Airflow's forms.
@@ -123,28 +48,38 @@ class _Key:
     clock: datetime | None = None
 
 
-def _read_key(text: str) -> _Key:
+def read_key(text: str) -> PartitionKey:
+    """Read what a key says; only its text if it is not of Airflow's forms."""
     for pattern, length in _KEYS:
         if match := pattern.fullmatch(text):
             parts = {name: int(number) for name, number in match.groupdict().items() if number}
             month = parts.get("month", 3 * parts.get("quarter", 1) - 2)
             try:
                 day = date(parts["year"], month, parts.get("day", 1))
-                return _Key(text=text, day=day, length=length, clock=None if length else datetime.fromisoformat(text))
+                clock = None if length else datetime.fromisoformat(text)
+                return PartitionKey(text=text, day=day, length=length, clock=clock)
             except ValueError:
                 break
-    return _Key(text=text)
+    return PartitionKey(text=text)
 
 
-def _partition_window(
-    context: Mapping[str, Any], partition: Partition, field: str, length: str | None, timezone: str | None
+def partition_window(
+    partition: Partition, facts: RunFacts, *, field: str, length: str | None, timezone: str | None
 ) -> Window:
-    from airflow_provider_awork.windows.window import INSTANT_FIELDS, Window, has_hours, parse_length, zone_named
+    """
+    Return the window of a partition.
 
-    schedule = schedule_of(context)
+    :param partition: the run's partition.
+    :param facts: of the run: its schedule and the DAG's zone.
+    :param field: the field that the window is on.
+    :param length: ISO 8601 duration; None for the length that the key or the schedule says.
+    :param timezone: IANA zone of days; None for the timetable's, else the DAG's.
+    :raises AworkConfigError: the key does not say for certain which period it is.
+    """
+    schedule = facts.schedule
     named_zone = zone_named(timezone) if timezone else None
-    zone = schedule.zone or named_zone or _dag_zone(context)
-    key = _read_key(partition.key)
+    zone = schedule.zone or named_zone or facts.dag_zone
+    key = read_key(partition.key)
     begins = _beginning(partition, key, zone)
     day = _named_day(partition, key, begins, schedule)
     length = _partition_length(schedule, key, length)
@@ -160,17 +95,15 @@ def _partition_window(
         raise AworkConfigError(
             f"partition key {key.text!r} does not tell the hour that it begins: pass window_start and window_end"
         )
-    return Window.of_length(field=field, start=start, length=length, timezone=timezone or _zone_name(zone))
+    return Window.of_length(field=field, start=start, length=length, timezone=timezone or zone_name(zone))
 
 
-def _beginning(partition: Partition, key: _Key, zone: tzinfo) -> datetime | None:
+def _beginning(partition: Partition, key: PartitionKey, zone: tzinfo) -> datetime | None:
     """The instant that a partition begins, in a zone; None where neither its date nor its key tells."""
-    from airflow_provider_awork.client.lists.filters import is_repeated
-
     if partition.date:
         return partition.date.astimezone(zone)
     in_utc = partition.key_in_utc
-    if _zone_name(zone) != "UTC" and (in_utc is None if key.clock else in_utc):
+    if zone_name(zone) != "UTC" and (in_utc is None if key.clock else in_utc):
         raise AworkConfigError(
             f"partition key {key.text!r}: Airflow 3.2 writes it in UTC although days are in {zone} here, where it may "
             f"be another day. Let the timetable write key_format={_KEY_WITH_TIME!r} and the schedule start the run, or "
@@ -189,7 +122,7 @@ def _beginning(partition: Partition, key: _Key, zone: tzinfo) -> datetime | None
     return begins
 
 
-def _named_day(partition: Partition, key: _Key, begins: datetime | None, schedule: Schedule) -> date:
+def _named_day(partition: Partition, key: PartitionKey, begins: datetime | None, schedule: Schedule) -> date:
     """The day that the key names; a key of another form is seen in the timetable's zone."""
     if key.day is None:
         if begins and schedule.zone:
@@ -206,7 +139,7 @@ def _named_day(partition: Partition, key: _Key, begins: datetime | None, schedul
     return key.day
 
 
-def _first_day(day: date, key: _Key, begins: datetime | None, schedule: Schedule, *, by_name: bool) -> date:
+def _first_day(day: date, key: PartitionKey, begins: datetime | None, schedule: Schedule, *, by_name: bool) -> date:
     """
     The day that a partition of days begins with.
 
@@ -225,10 +158,8 @@ def _first_day(day: date, key: _Key, begins: datetime | None, schedule: Schedule
     return begins.date()
 
 
-def _partition_length(schedule: Schedule, key: _Key, given: str | None) -> str:
+def _partition_length(schedule: Schedule, key: PartitionKey, given: str | None) -> str:
     """The length of the period that the key names, else the given one; a day only where the key or the cron says so."""
-    from airflow_provider_awork.windows.window import parse_length
-
     if key.length in (None, "P1D"):
         if given:
             return given
@@ -245,12 +176,3 @@ def _partition_length(schedule: Schedule, key: _Key, given: str | None) -> str:
             "window_length out"
         )
     return key.length or ""
-
-
-def _dag_zone(context: Mapping[str, Any]) -> tzinfo:
-    return getattr(context.get("dag"), "timezone", None) or UTC
-
-
-def _zone_name(zone: tzinfo) -> str | None:
-    """Name of a zone; None for a fixed offset, which has none."""
-    return "UTC" if zone is UTC else getattr(zone, "key", None)
