@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_awork.client.lists.changes import read_changes, read_newest_change
 from airflow_provider_awork.client.lists.resources import time_entries_path
 from airflow_provider_awork.triggers.position import instant_text, newest_of
 
@@ -36,15 +37,11 @@ class WatchedEntries:
 
     def read_newest(self, hook: AworkHook) -> str:
         """Read the instant of the newest change; empty if there is no entry."""
-        from airflow_provider_awork.client.lists.changes import read_newest_change  # loads requests
-
         changes = read_newest_change(hook.client, self._path(), filterby=self.filterby)
         return newest_of(changes) or (instant_text(datetime.now(UTC)) if changes else "")
 
     def read_changes(self, since: str, hook: AworkHook) -> list[EntryChange]:
         """Read the entries that were changed from an instant on; empty for all."""
-        from airflow_provider_awork.client.lists.changes import read_changes  # loads requests
-
         hook.warn_if_entries_are_hidden()
         return read_changes(hook.client, self._path(), filterby=self.filterby, since=since)
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from airflow_provider_awork.client.client import AworkClient
 from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.client.instants import instant_key, second_of
 from airflow_provider_awork.client.lists.answers import decode_page
 from airflow_provider_awork.client.lists.filters import all_of, compare_instant
 from airflow_provider_awork.client.lists.pages import PAGE_SIZE
+
+if TYPE_CHECKING:
+    from airflow_provider_awork.client.client import AworkClient
 
 
 class EntryChange(NamedTuple):
