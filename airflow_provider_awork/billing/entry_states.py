@@ -25,7 +25,7 @@ from airflow_provider_awork.client.client import AworkClient
 from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.client.http.answer import Answer, decode_body
 from airflow_provider_awork.client.instants import instant_key
-from airflow_provider_awork.client.lists.filters import compare_instant
+from airflow_provider_awork.client.lists.literals import compare_instant
 from airflow_provider_awork.client.lists.pages import PAGE_SIZE
 from airflow_provider_awork.client.lists.resources import TIME_ENTRIES
 from airflow_provider_awork.exceptions import (

@@ -14,7 +14,8 @@ from airflow_provider_awork.client.http.config import AworkConfig
 from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.client.identity import Identity
 from airflow_provider_awork.client.lists.answers import decode_page, decode_whole_list
-from airflow_provider_awork.client.lists.filters import all_of
+from airflow_provider_awork.client.lists.conditions import Condition
+from airflow_provider_awork.client.lists.filters import all_of, filter_text
 from airflow_provider_awork.client.lists.page_source import PageSource
 from airflow_provider_awork.client.lists.pages import PAGE_SIZE
 from airflow_provider_awork.client.lists.paging import PageReader
@@ -46,7 +47,7 @@ class AworkClient(TimeEntryOperations):
         self,
         path: str,
         *,
-        filterby: str | None = None,
+        filterby: str | Condition | None = None,
         params: Mapping[str, Any] | None = None,
         page_size: int = PAGE_SIZE,
         concurrency: int | None = None,
@@ -57,7 +58,7 @@ class AworkClient(TimeEntryOperations):
         Endpoints that do not page, and rows without ``createdOn``, are read in one request.
 
         :param path: path below the base URL.
-        :param filterby: awork expression.
+        :param filterby: awork expression, or a condition.
         :param params: further query parameters, such as ``showArchived``.
         :param page_size: rows of a page, at most 1000.
         :param concurrency: requests in flight; None takes the connection's.
@@ -66,7 +67,11 @@ class AworkClient(TimeEntryOperations):
         """
         extras = self.config.extras
         source = PageSource(
-            session=self.session, path=path, behaviour=extras.behaviour, filterby=filterby, params=params or {}
+            session=self.session,
+            path=path,
+            behaviour=extras.behaviour,
+            filterby=filter_text(filterby),
+            params=params or {},
         )
         return PageReader(
             source.fetch,
@@ -86,7 +91,12 @@ class AworkClient(TimeEntryOperations):
         return WholeList(lambda: self.session.get(path, params, parse=decode_whole_list))
 
     def read_list_in_order(
-        self, path: str, *, orderby: str, filterby: str | None = None, params: Mapping[str, Any] | None = None
+        self,
+        path: str,
+        *,
+        orderby: str,
+        filterby: str | Condition | None = None,
+        params: Mapping[str, Any] | None = None,
     ) -> Iterator[list[msgspec.Raw]]:
         """
         Read a list in another order, page by page.
@@ -115,7 +125,7 @@ class AworkClient(TimeEntryOperations):
                 return
             seen.update(filter(None, page.ids))  # some rows have none
 
-    def count(self, path: str, *, filterby: str | None = None) -> int:
+    def count(self, path: str, *, filterby: str | Condition | None = None) -> int:
         """
         Count the rows of a list that match, with one request of one row.
 

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.client.instants import instant_key, second_of
-from airflow_provider_awork.client.lists.filters import day_literal
 from airflow_provider_awork.client.lists.literal_checks import own_second
+from airflow_provider_awork.client.lists.literals import day_literal
 from airflow_provider_awork.client.lists.pages import PAGE_SIZE
 from airflow_provider_awork.doctor.report import Finding, Outcome, failed, ok, warning
 from airflow_provider_awork.doctor.samples import NotCheckedError, NotProvenError, Sample

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_awork.client.http import json_text
-from airflow_provider_awork.client.lists.filters import all_of
+from airflow_provider_awork.client.lists.conditions import Condition
+from airflow_provider_awork.client.lists.filters import all_of, filter_text
 from airflow_provider_awork.client.lists.pages import PAGE_SIZE
 from airflow_provider_awork.client.lists.resources import find_endpoint, time_entries_path
 from airflow_provider_awork.exceptions import AworkConfigError, AworkNotFoundError, AworkPermissionError
@@ -51,7 +52,7 @@ class AworkHook(EntryOperationsHook):
     def get_time_entries(
         self,
         *,
-        filterby: str | None = None,
+        filterby: str | Condition | None = None,
         window_field: str | None = None,
         window_start: date | datetime | str | None = None,
         window_end: date | datetime | str | None = None,
@@ -103,7 +104,7 @@ class AworkHook(EntryOperationsHook):
     def read_time_entries(
         self,
         *,
-        filterby: str | None = None,
+        filterby: str | Condition | None = None,
         window: Window | None = None,
         project_id: str | None = None,
         task_id: str | None = None,
@@ -131,7 +132,7 @@ class AworkHook(EntryOperationsHook):
     def count_time_entries(
         self,
         *,
-        filterby: str | None = None,
+        filterby: str | Condition | None = None,
         window_field: str | None = None,
         window_start: date | datetime | str | None = None,
         window_end: date | datetime | str | None = None,
@@ -155,7 +156,7 @@ class AworkHook(EntryOperationsHook):
     def count_window(
         self,
         *,
-        filterby: str | None = None,
+        filterby: str | Condition | None = None,
         window: Window | None = None,
         project_id: str | None = None,
         task_id: str | None = None,
@@ -168,7 +169,7 @@ class AworkHook(EntryOperationsHook):
         return self.client.count(path, filterby=expression)
 
     def get_simplified_time_entries(
-        self, *, filterby: str | None = None, grouping: str | None = None
+        self, *, filterby: str | Condition | None = None, grouping: str | None = None
     ) -> Iterator[dict[str, Any]]:
         """
         Time entries with fewer fields, complete and in order of ``createdOn``, in constant memory.
@@ -176,7 +177,7 @@ class AworkHook(EntryOperationsHook):
         They lack note, end, breaks, ``timezone``, ``updatedOn`` and ``resourceVersion``.
         Source: https://developers.awork.com/apiv1/time-entries/get-time-entries-simplified
 
-        :param filterby: awork expression.
+        :param filterby: awork expression, or a condition.
         :param grouping: awork documents neither its values nor its effect.
         :raises AworkPagingError: entries cannot be read without losing some.
         """
@@ -189,7 +190,7 @@ class AworkHook(EntryOperationsHook):
         self,
         path: str,
         *,
-        filterby: str | None = None,
+        filterby: str | Condition | None = None,
         orderby: str | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> Iterator[dict[str, Any]]:
@@ -201,7 +202,8 @@ class AworkHook(EntryOperationsHook):
         order. An endpoint that awork's document does not have is read as one that pages.
 
         :param path: path below the base URL, without a slash at its start.
-        :param filterby: awork expression; lists that awork does not page take neither a filter nor an order.
+        :param filterby: awork expression, or a condition. Lists that awork does not page take neither a filter nor an
+            order.
         :param orderby: an order of one's own. Rows that move between pages meanwhile can then be lost; none comes
             twice.
         :param params: further query parameters, such as ``{"showArchived": "true"}``.
@@ -217,7 +219,7 @@ class AworkHook(EntryOperationsHook):
                 f"path: awork returns texts at {path}, not objects\nRead it with hook.client.session.get(path)."
             )
         if endpoint and not endpoint.is_paged:
-            for name, value in (("filterby", filterby), ("orderby", orderby)):
+            for name, value in (("filterby", filter_text(filterby)), ("orderby", orderby)):
                 if value:
                     raise AworkConfigError(
                         f"{name}: awork returns this list whole and would ignore it\n"
@@ -236,7 +238,7 @@ class AworkHook(EntryOperationsHook):
         self,
         path: str,
         *,
-        filterby: str | None = None,
+        filterby: str | Condition | None = None,
         params: Mapping[str, Any] | None = None,
         whole: bool = False,
         concurrency: int | None = None,
@@ -266,7 +268,7 @@ class AworkHook(EntryOperationsHook):
             log.warning("Which users are API users is unknown: %s", error)
             return None
 
-    def _restricted(self, filterby: str | None, window: Window | None) -> str | None:
+    def _restricted(self, filterby: str | Condition | None, window: Window | None) -> str | None:
         if window is None:
             return all_of(filterby)
         return window.restrict(filterby, literal_timezone=self.config.extras.behaviour.literal_timezone)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider_awork.client.http import json_text
-from airflow_provider_awork.client.lists.filters import Condition, filter_text
+from airflow_provider_awork.client.lists.conditions import Condition
+from airflow_provider_awork.client.lists.filters import filter_text
 from airflow_provider_awork.client.lists.resources import time_entries_path
 from airflow_provider_awork.client.selection import SELECTION, refuse_blank_parameters
 from airflow_provider_awork.exceptions import AworkConfigError, AworkTooLargeError

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider_awork.client.lists.filters import Condition, filter_text
+from airflow_provider_awork.client.lists.conditions import Condition
+from airflow_provider_awork.client.lists.filters import filter_text
 from airflow_provider_awork.client.lists.resources import time_entries_path
 from airflow_provider_awork.client.selection import SELECTION, refuse_blank, refuse_blank_parameters
 from airflow_provider_awork.exceptions import (
@@ -272,7 +273,7 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
 
 def _narrowed(condition: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Add a condition to the filter of the parameters."""
-    own = parameters.get("filterby")
+    own = filter_text(parameters.get("filterby"))
     if own is None:
         return {**parameters, "filterby": condition}
     refuse_blank("filterby", own)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_awork.assets.outlet_events import tell_outlets
 from airflow_provider_awork.client.entries.arguments import checked_flag
 from airflow_provider_awork.client.identity import require_same_visibility
-from airflow_provider_awork.client.lists.filters import Condition, filter_text
+from airflow_provider_awork.client.lists.conditions import Condition
+from airflow_provider_awork.client.lists.filters import filter_text
 from airflow_provider_awork.client.selection import refuse_blank_parameters
 from airflow_provider_awork.exceptions import AworkEmptyError, AworkPublishError
 from airflow_provider_awork.files.export import export_rows

@@ -13,7 +13,8 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
-from airflow_provider_awork.client.lists.filters import Condition, filter_text
+from airflow_provider_awork.client.lists.conditions import Condition
+from airflow_provider_awork.client.lists.filters import filter_text
 from airflow_provider_awork.client.selection import SELECTION, refuse_blank_parameters
 from airflow_provider_awork.exceptions import AworkConfigError, AworkError, AworkRateLimitError
 from airflow_provider_awork.hooks.awork import AworkHook
@@ -50,7 +51,7 @@ class AworkTimeEntriesTrigger(BaseTrigger):
 
     Source: https://developers.awork.com/apiv1/time-entries/get-time-entries
 
-    :param filterby: awork expression; None for all entries.
+    :param filterby: awork expression, or a condition; None for all entries.
     :param window_field: as in ``AworkHook.count_time_entries``.
     :param window_start: first instant or day of the window, as ISO text.
     :param window_end: first instant or day after the window, as ISO text.

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, tzinfo
 
-from airflow_provider_awork.client.lists.filters import is_repeated
+from airflow_provider_awork.client.lists.literals import is_repeated
 from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.version_compat import Partition, Schedule
 from airflow_provider_awork.windows.run_facts import RunFacts, zone_name

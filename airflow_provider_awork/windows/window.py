@@ -16,13 +16,9 @@ from zoneinfo import ZoneInfo
 
 import pendulum
 
-from airflow_provider_awork.client.lists.filters import (
-    all_of,
-    check_balanced,
-    compare_instant,
-    day_literal,
-    is_repeated,
-)
+from airflow_provider_awork.client.lists.conditions import Condition, check_balanced
+from airflow_provider_awork.client.lists.filters import all_of
+from airflow_provider_awork.client.lists.literals import compare_instant, day_literal, is_repeated
 from airflow_provider_awork.exceptions import AworkConfigError
 
 INSTANT_FIELDS = ("createdOn", "updatedOn")
@@ -143,11 +139,11 @@ class Window:
         bounds = (("ge", self.start), ("lt", self.end))
         return " and ".join(_compare(self.field, op, at, zone) for op, at in bounds if self.field and at) or None
 
-    def restrict(self, filterby: str | None, *, literal_timezone: str = "UTC") -> str | None:
+    def restrict(self, filterby: str | Condition | None, *, literal_timezone: str = "UTC") -> str | None:
         """
         A user's filter within this window; None if there is neither.
 
-        :param filterby: awork expression; None or blank for none.
+        :param filterby: awork expression or a condition; None or blank for none.
         :param literal_timezone: as in ``filterby``.
         :raises AworkConfigError: its quotes or parentheses do not match, so it could reach out of the window.
 

@@ -12,7 +12,7 @@ import pendulum
 import pytest
 from airflow.sdk import DAG, Context
 
-from airflow_provider_awork.client.lists.filters import field
+from airflow_provider_awork.client.lists.conditions import field
 from airflow_provider_awork.exceptions import AworkPollError
 from airflow_provider_awork.sandbox import Sandbox
 from airflow_provider_awork.sandbox.faults import Answer, Rule, RuleRequest, at, every, first

@@ -16,7 +16,7 @@ from airflow.triggers.base import BaseEventTrigger
 
 from airflow_provider_awork.client.instants import instant_key
 from airflow_provider_awork.client.lists.changes import read_changes
-from airflow_provider_awork.client.lists.filters import field
+from airflow_provider_awork.client.lists.conditions import field
 from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.sandbox import Sandbox

@@ -11,7 +11,8 @@ import msgspec
 from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.client.instants import instant_key, second_of
 from airflow_provider_awork.client.lists.answers import decode_page
-from airflow_provider_awork.client.lists.filters import all_of, compare_instant
+from airflow_provider_awork.client.lists.filters import all_of
+from airflow_provider_awork.client.lists.literals import compare_instant
 from airflow_provider_awork.client.lists.pages import PAGE_SIZE
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from airflow_provider_awork.client.http.answer import Answer, decode_json
 from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.client.instants import second_of
-from airflow_provider_awork.client.lists.filters import compare_instant, is_repeated
+from airflow_provider_awork.client.lists.literals import compare_instant, is_repeated
 from airflow_provider_awork.client.lists.resources import TIME_ENTRIES
 from airflow_provider_awork.exceptions import (
     AworkAssumptionError,

@@ -11,7 +11,8 @@ from airflow_provider_awork.client.behaviour import AworkBehaviour
 from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.client.instants import second_of
 from airflow_provider_awork.client.lists.answers import decode_page
-from airflow_provider_awork.client.lists.filters import all_of, compare_instant
+from airflow_provider_awork.client.lists.filters import all_of
+from airflow_provider_awork.client.lists.literals import compare_instant
 from airflow_provider_awork.client.lists.pages import Page, PageRequest
 from airflow_provider_awork.client.lists.refusals import explain_refusal
 from airflow_provider_awork.exceptions import AworkFilterError

@@ -21,33 +21,37 @@ import pendulum
 import pytest
 import requests
 from airflow.sdk import DAG
+from airflow.serialization.serialized_objects import LazyDeserializedDAG
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_awork.client.lists.filters import (
+from airflow_provider_awork.client.lists.conditions import (
     Condition,
-    all_of,
     check_balanced,
-    datetime_literal,
     eom,
     eow,
     field,
-    filter_text,
     item,
     me,
     now,
     som,
     sow,
-    template,
     today,
 )
+from airflow_provider_awork.client.lists.filters import all_of
+from airflow_provider_awork.client.lists.literals import datetime_literal, template
 from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.operators.time_entries import AworkTimeEntriesOperator
 from airflow_provider_awork.sandbox import Sandbox
 from airflow_provider_awork.sandbox.filter_grammar import parse_filter
 from airflow_provider_awork.sandbox.instants import parse_ticks, to_ticks
-from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
+from airflow_provider_awork.sensors.time_entries import RUNNING_TIMERS, AworkTimeEntriesSensor
+from airflow_provider_awork.transfers.awork_to_object_storage import (
+    AworkListToObjectStorageOperator,
+    AworkTimeEntriesToObjectStorageOperator,
+)
+from airflow_provider_awork.triggers.time_entries import AworkTimeEntriesEventTrigger, AworkTimeEntriesTrigger
 from tests.helpers.airflow_harness import connection_in_environment, run_dag
 
 Entry = dict[str, Any]
@@ -137,34 +141,17 @@ def test_text(condition: Condition, text: str) -> None:
     parse_filter(text)
 
 
-def test_a_condition_reads_and_compares_as_its_text() -> None:
+def test_a_condition_equals_its_text() -> None:
     condition = field("a") == "x"
-    assert condition == "a eq 'x'"
+    assert not isinstance(condition, str)
     assert condition == (field("a") == "x")
+    assert condition != (field("a") == "y")
+    assert condition != 1
+    assert condition == "a eq 'x'"
     assert condition != "a eq 'y'"
-    assert condition != 7
     assert {condition: 1}["a eq 'x'"] == 1
-    assert f"{condition}" == str(condition) == "a eq 'x'"
-    assert repr(condition) == """Condition("a eq 'x'")"""
-    assert [filter_text(each) for each in (condition, "b eq 1", None)] == ["a eq 'x'", "b eq 1", None]
-
-
-PROCESS = """
-from airflow_provider_awork.client.filters import field
-print(field("note").in_({"a", "b", "c", "d"}), field("duration").in_(frozenset([4, 2, 3])))
-"""
-
-
-def test_a_set_reads_the_same_in_every_process() -> None:
-    texts = {
-        subprocess.run(
-            [sys.executable, "-c", PROCESS], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
-        ).stdout
-        for seed in ("1", "2", "3")
-    }
-    assert texts == {
-        b"note eq 'a' or note eq 'b' or note eq 'c' or note eq 'd' duration eq 2 or duration eq 3 or duration eq 4\n"
-    }
+    assert json.dumps({"filterby": str(condition)}) == '{"filterby": "a eq \'x\'"}'
+    assert f"{condition}" == repr(condition).strip('"') == "a eq 'x'"
 
 
 @pytest.mark.parametrize("remade", [copy.copy, copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
@@ -201,9 +188,9 @@ def test_a_copy_still_combines(remade: Callable[[Condition], Condition]) -> None
         (lambda: field("userId") == me, "userId: awork's filters cannot express me (pass me.id)"),
         (lambda: field("note") == ["x"], "note: awork's filters cannot express ['x'] (list)"),
         (lambda: field("note") == b"x", "note: awork's filters cannot express b'x' (bytes)"),
-        (lambda: field("note") == A, "note: awork's filters cannot express Condition('a eq 1') (Condition)"),
+        (lambda: field("note") == A, "note: awork's filters cannot express 'a eq 1' (Condition)"),
         (lambda: field("note").contains(5), "note: 5 is not text"),
-        (lambda: field("note").contains(A), "note: Condition('a eq 1') is not text"),
+        (lambda: field("note").contains(A), "note: 'a eq 1' is not text"),
         (lambda: field("note") == "a\0b", "note: 'a\\x00b' has a character that cannot be sent"),
         (lambda: field("note") == "\ud83d", "note: '\\ud83d' has a character"),
         (lambda: field("note") == "{{ x }}", "note: operators would render '{{ x }}' as a template"),
@@ -226,7 +213,7 @@ def test_a_copy_still_combines(remade: Callable[[Condition], Condition]) -> None
         (lambda: A | None, "None is not a condition"),
         (lambda: A & 1, "1 is not a condition; put parentheses"),
         (lambda: field("a") == 1 & field("b") == 2, "1 is not a condition; put parentheses"),
-        (lambda: field("a") == "x" | field("b") == "y", "a: awork's filters cannot express Condition('(x) or b eq"),
+        (lambda: field("a") == "x" | field("b") == "y", "a: awork's filters cannot express '(x) or b eq true'"),
         (lambda: field("breaks").any_(A & "duration gt 5"), "breaks: cannot place 'a eq 1 and (duration gt 5)'"),
         (lambda: field("breaks").any_("x: x/duration gt 5"), "breaks: cannot place 'x: x/duration gt 5'"),
         (lambda: field("a").any_(field("b").any_(field("c").any_(field("d").any_(A)))), "a: cannot place"),
@@ -256,6 +243,29 @@ def test_unbalanced(text: str) -> None:
         check_balanced(text)
     with pytest.raises(AworkConfigError, match=r"quote|parentheses"):
         all_of("a eq 1", text)
+
+
+SETS_WRITTEN = """
+from airflow_provider_awork.client.filters import field
+print(field("note").in_({"Call", "Support", "Planung", "x"}) | field("duration").in_(frozenset([900, 1800, None])))
+"""
+
+
+def test_each_process_writes_a_set_alike() -> None:
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", SETS_WRITTEN],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert texts == {
+        "note eq 'Call' or note eq 'Planung' or note eq 'Support' or note eq 'x' or "
+        "duration eq 1800 or duration eq 900 or duration eq null\n"
+    }
 
 
 def test_all_of() -> None:
@@ -335,11 +345,11 @@ def entries(awork: Sandbox) -> list[Entry]:
     return awork.store.entries()
 
 
-def matching(awork: Sandbox, filterby: str) -> set[str]:
+def matching(awork: Sandbox, filterby: str | Condition) -> set[str]:
     """Ask over HTTP."""
     answer = requests.get(
         f"{awork.url}/timeentries",
-        params={"filterby": filterby, "pageSize": "1000"},
+        params={"filterby": str(filterby), "pageSize": "1000"},
         headers={"Authorization": f"Bearer {awork.token}"},
         timeout=20,
     )
@@ -479,7 +489,7 @@ def flagged(pair: Pair, flag: bool) -> Pair:
 
 
 def joined(left: Pair, right: Pair, word: str, as_text: bool) -> Pair:
-    other = str(right.condition) if as_text and isinstance(right.condition, str) else right.condition
+    other = str(right.condition) if as_text and isinstance(right.condition, Condition) else right.condition
     if word == "and":
         return Pair(left.condition & other, lambda entry: left.holds(entry) and right.holds(entry))
     return Pair(left.condition | other, lambda entry: left.holds(entry) or right.holds(entry))
@@ -582,20 +592,11 @@ RENDERED = (
 def test_in_operators(workspace: tuple[Sandbox, list[str]], tmp_path: Any) -> None:
     _, wanted = workspace
     condition = unbilled(template("{{ params['note'] }}"))
-    defaults = {"filterby": condition}
-    with DAG(
-        "filters",
-        schedule=None,
-        start_date=pendulum.datetime(2026, 1, 1),
-        params={"note": "O'Neill"},
-        default_args=defaults,
-    ) as dag:
-        AworkTimeEntriesOperator(task_id="by_default", fields=["id"])
+    with DAG("filters", schedule=None, start_date=pendulum.datetime(2026, 1, 1), params={"note": "O'Neill"}) as dag:
         AworkTimeEntriesOperator(task_id="pull", filterby=condition, fields=["id"])
         AworkTimeEntriesOperator.partial(task_id="mapped", fields=["id"]).expand(
             filterby=[condition, field("isBilled") & (field("note") == "nothing")]
         )
-        AworkTimeEntriesOperator.partial(task_id="limits", filterby=condition, fields=["id"]).expand(limit=[1, 2])
         AworkTimeEntriesToObjectStorageOperator(
             task_id="export", destination=f"file://{tmp_path}", filterby=condition, compression="none"
         )
@@ -604,18 +605,102 @@ def test_in_operators(workspace: tuple[Sandbox, list[str]], tmp_path: Any) -> No
     assert sorted(row["id"] for row in result.xcom("pull")) == sorted(wanted)
     assert sorted(row["id"] for row in result.xcom("mapped", map_index=0)) == sorted(wanted)
     assert result.xcom("mapped", map_index=1) == []
-    assert [len(result.xcom("limits", map_index=index)) for index in (0, 1)] == [1, 2]
-    assert sorted(row["id"] for row in result.xcom("by_default")) == sorted(wanted)
-    from airflow.serialization.serialized_objects import LazyDeserializedDAG
-
-    serialized = json.dumps(LazyDeserializedDAG.from_dag(dag).data)
-    assert "Condition(" not in serialized
-    assert serialized.count("isBilled eq false") >= 5
     assert [result.task(task_id).rendered_fields["filterby"] for task_id in ("pull", "export")] == [RENDERED] * 2
     manifest = json.loads((tmp_path / "_manifest.json").read_text())
     (file,) = manifest["files"]
     exported = [json.loads(line)["id"] for line in (tmp_path / file["name"]).read_text().splitlines()]
     assert sorted(exported) == sorted(wanted)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Condition]:
+    """The conditions whose truth was asked; Airflow catches errors of that in some places."""
+    conditions: list[Condition] = []
+    refuse = Condition.__bool__
+
+    def refuse_and_record(condition: Condition) -> bool:
+        conditions.append(condition)
+        return refuse(condition)
+
+    monkeypatch.setattr(Condition, "__bool__", refuse_and_record)
+    return conditions
+
+
+def test_in_mapped_operators_and_default_args(
+    workspace: tuple[Sandbox, list[str]], asked: list[Condition], tmp_path: Any
+) -> None:
+    _, wanted = workspace
+    condition = unbilled(template("{{ params['note'] }}"))
+    dag = DAG(
+        "filters_in_defaults",
+        schedule=None,
+        start_date=pendulum.datetime(2026, 1, 1),
+        params={"note": "O'Neill"},
+        default_args={"filterby": condition},
+    )
+    with dag:
+        AworkTimeEntriesOperator(task_id="pull", fields=["id"])
+        AworkTimeEntriesOperator.partial(task_id="defaults").expand(fields=[["id"], ["id", "note"]])
+        AworkTimeEntriesOperator.partial(task_id="partial", filterby=condition).expand(fields=[["id"]])
+        AworkTimeEntriesOperator.partial(task_id="kwargs").expand_kwargs([{"filterby": condition, "fields": ["id"]}])
+        AworkTimeEntriesSensor(task_id="wait")
+        AworkTimeEntriesSensor.partial(task_id="waits", filterby=condition).expand(min_count=[1])
+        AworkTimeEntriesToObjectStorageOperator.partial(task_id="export", filterby=condition).expand(
+            destination=[f"file://{tmp_path}"]
+        )
+        AworkListToObjectStorageOperator(
+            task_id="users",
+            resource="users",
+            destination=f"file://{tmp_path}/users",
+            filterby=field("isArchived").is_not(True),
+        )
+    result = run_dag(dag)
+    assert result.state == "success", result.logs
+    assert asked == []
+    pulled = [("pull", -1), ("defaults", 0), ("defaults", 1), ("partial", 0), ("kwargs", 0)]
+    for task_id, map_index in pulled:
+        assert sorted(row["id"] for row in result.xcom(task_id, map_index=map_index)) == sorted(wanted)
+    for task_id, map_index in [*pulled, ("wait", -1), ("waits", 0), ("export", 0)]:
+        assert result.task(task_id, map_index=map_index).rendered_fields["filterby"] == RENDERED
+    assert result.task("users").rendered_fields["filterby"] == "isArchived ne true"
+    manifest = json.loads((tmp_path / "_manifest.json").read_text())
+    assert (manifest["filterby"], manifest["rows"]) == (RENDERED, len(wanted))
+
+
+def test_serialized_dags_hold_text(asked: list[Condition]) -> None:
+    with DAG("serialized_filters", schedule=None, default_args={"filterby": A | B}) as dag:
+        AworkTimeEntriesOperator(task_id="pull")
+        AworkTimeEntriesOperator.partial(task_id="partial", filterby=A).expand(fields=[["id"]])
+        AworkTimeEntriesOperator.partial(task_id="mapped").expand(filterby=[B, C])
+        AworkTimeEntriesSensor(task_id="wait", filterby=~A)
+        AworkTimeEntriesToObjectStorageOperator(task_id="export", destination="s3://bucket", filterby=C)
+    serialized = LazyDeserializedDAG.from_dag(dag).data
+    json.dumps(serialized)
+    tasks = {task["__var"]["task_id"]: task["__var"] for task in serialized["dag"]["tasks"]}
+    assert asked == []
+    assert serialized["dag"]["default_args"]["__var"]["filterby"] == "a eq 1 or b eq 2"
+    assert tasks["pull"]["filterby"] == "a eq 1 or b eq 2"
+    assert tasks["partial"]["partial_kwargs"]["filterby"] == "a eq 1"
+    assert tasks["mapped"]["expand_input"]["value"]["__var"] == {"filterby": ["b eq 2", "c eq 3"]}
+    assert tasks["wait"]["filterby"] == "not (a eq 1)"
+    assert tasks["export"]["filterby"] == "c eq 3"
+
+
+def test_operators_and_triggers_keep_text(asked: list[Condition]) -> None:
+    made: list[Any] = [
+        AworkTimeEntriesOperator(task_id="pull", filterby=A),
+        AworkTimeEntriesSensor(task_id="wait", filterby=A),
+        AworkTimeEntriesToObjectStorageOperator(task_id="export", destination="s3://bucket", filterby=A),
+        AworkListToObjectStorageOperator(task_id="users", resource="users", destination="s3://bucket", filterby=A),
+        AworkTimeEntriesTrigger(filterby=A),
+        AworkTimeEntriesEventTrigger(filterby=A),
+    ]
+    assert [(type(each.filterby), each.filterby) for each in made] == [(str, "a eq 1")] * len(made)
+    for trigger in made[-2:]:
+        assert json.loads(json.dumps(trigger.serialize()[1]))["filterby"] == "a eq 1"
+    assert asked == []
+    narrowed = AworkTimeEntriesSensor.no_running_timers(task_id="stopped", filterby=A)
+    assert (type(narrowed.filterby), narrowed.filterby) == (str, f"(a eq 1) and {RUNNING_TIMERS}")
 
 
 @pytest.mark.parametrize("window", [{}, {"window_field": "createdOn", "window_start": "2020-01-01"}])
@@ -625,6 +710,9 @@ def test_in_the_hook(workspace: tuple[Sandbox, list[str]], window: dict[str, str
     condition = unbilled("O'Neill")
     assert sorted(row["id"] for row in hook.get_time_entries(filterby=condition, **window)) == sorted(wanted)
     assert hook.count_time_entries(filterby=condition, **window) == len(wanted)
+    assert list(hook.get_list("timeentries", orderby="createdOn desc", filterby=condition))
+    with pytest.raises(AworkConfigError, match="filterby: awork returns this list whole"):
+        list(hook.get_list("roles", filterby=condition))
     active = list(hook.get_list("users", filterby=field("isArchived").is_not(True)))
     assert active == list(hook.get_list("users", filterby="isArchived ne true"))
     assert sandbox.requests
