@@ -56,6 +56,7 @@ class LiteralProofs:
             return check_literals(self._session, zone=self._zone, field=field)
         except AworkFilterError as error:
             raise AworkAssumptionError(
-                f"awork does not filter time entries by {field} ({error}). Export a rolling window instead, such as "
-                "the last 60 days by window_field='startDateLocal', to a prefix of each run, and upsert by id."
+                f"awork does not filter time entries by {field}\n"
+                "Export a rolling window instead, such as the last 60 days by window_field='startDateLocal', to a "
+                f"prefix of each run, and upsert by id.\n{error}"
             ) from error

@@ -25,16 +25,19 @@ def explain_refusal(
     """
     if is_anchored:
         return AworkAssumptionError(
-            f"awork does not filter {path} by createdOn ({error}). Set the connection extra anchor_on_created_on "
-            "to false: pages are then found by offset alone, with more requests when entries change."
+            f"awork does not filter {path} by createdOn\n"
+            "Set the connection extra anchor_on_created_on to false: pages are then found by offset alone, with more "
+            f"requests when entries change.\n{error}"
         )
     if not accepts(session, path, filterby=filterby):
         return error
     if order_by_id and accepts(session, path, filterby=filterby, orderby="createdOn"):
         return AworkAssumptionError(
-            f"awork does not order {path} by a second term ({error}). Set the extra order_by_id to false."
+            f"awork does not order {path} by a second term\nSet the connection extra order_by_id to false.\n{error}"
         )
-    return AworkAssumptionError(f"awork does not order {path} by createdOn ({error}): it cannot be read exactly.")
+    return AworkAssumptionError(
+        f"awork does not order {path} by createdOn\nWithout that order, it cannot be read exactly.\n{error}"
+    )
 
 
 def accepts(session: AworkSession, path: str, *, filterby: str | None = None, orderby: str | None = None) -> bool:
