@@ -12,7 +12,8 @@ from airflow_provider_awork.client.lists.filters import all_of, filter_text
 from airflow_provider_awork.client.lists.pages import PAGE_SIZE
 from airflow_provider_awork.client.lists.resources import find_endpoint, time_entries_path
 from airflow_provider_awork.exceptions import AworkConfigError, AworkNotFoundError, AworkPermissionError
-from airflow_provider_awork.hooks.operations import EntryOperationsHook
+from airflow_provider_awork.hooks.base import AworkConnectionHook
+from airflow_provider_awork.hooks.operations import EntryOperationsMixin
 from airflow_provider_awork.windows.resolution import explicit_window
 from airflow_provider_awork.windows.window import INSTANT_FIELDS, Window
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class AworkHook(EntryOperationsHook):
+class AworkHook(EntryOperationsMixin, AworkConnectionHook):
     """
     Talks to awork with the key of an Airflow connection.
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Unpack
 
-from airflow_provider_awork.hooks.base import AworkConnectionHook
-
 if TYPE_CHECKING:
+    from airflow_provider_awork.client.client import AworkClient
     from airflow_provider_awork.client.entries.models import (
         BatchOperation,
         BatchResult,
@@ -17,13 +16,15 @@ if TYPE_CHECKING:
     )
 
 
-class EntryOperationsHook(AworkConnectionHook):
+class EntryOperationsMixin:
     """
-    Base of the hook: reads one time entry, or changes some.
+    Reads one time entry, or changes some, through the client of the hook that it is mixed into.
 
     A change is sent once, and again only after a 429, which says that nothing was done. ``AworkTransportError`` and
     ``AworkServerError`` leave open whether awork carried it out: a retry of the task may do it twice.
     """
+
+    client: AworkClient
 
     def get_time_entry(self, time_entry_id: str) -> dict[str, Any]:
         """
