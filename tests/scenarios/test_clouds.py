@@ -58,7 +58,7 @@ def test_an_edit_replaces_the_file(awork: Sandbox, destination: Destination, par
 def test_a_shrunk_set_leaves_no_surplus(awork: Sandbox, destination: Destination, parameters: dict[str, Any]) -> None:
     export_successfully(destination, max_rows_per_file=100, **parameters)
     awork.store.delete(destination.ids()[100:])
-    export_successfully(destination, max_rows_per_file=100, **parameters)
+    export_successfully(destination, max_rows_per_file=100, max_shrink=None, **parameters)
     assert len(destination.files()) == 1
     assert sorted(destination.ids()) == stored_ids(awork)
     destination.assert_only_the_set()
@@ -68,7 +68,7 @@ def test_a_shrunk_set_leaves_no_surplus(awork: Sandbox, destination: Destination
 def test_nothing_matches(awork: Sandbox, destination: Destination, parameters: dict[str, Any]) -> None:
     export_successfully(destination, max_rows_per_file=100, **parameters)
     awork.store.delete(destination.ids())
-    summary = export_successfully(destination, max_rows_per_file=100, **parameters)
+    summary = export_successfully(destination, max_rows_per_file=100, max_shrink=None, **parameters)
     manifest = read_manifest(destination.path)
     assert manifest is not None
     assert (summary["rows"], manifest.rows, manifest.files) == (0, 0, ())

@@ -22,7 +22,6 @@ import zstandard
 from airflow.sdk import DAG, Asset, ObjectStoragePath
 
 import airflow_provider_awork.files.manifest
-from airflow_provider_awork.client.http.retries import RetryRules
 from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 from airflow_provider_awork.files.manifest import (
     MANIFEST_NAME,
@@ -302,12 +301,8 @@ def test_a_wrong_key_fails_at_once(awork: Sandbox, destination: str, tmp_path: P
 
 
 @pytest.mark.parametrize("host", ["not-a-url", "http://127.0.0.1:9/api/v1"])
-def test_a_host_that_cannot_be_reached_is_named(
-    destination: str, tmp_path: Path, host: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("outage_seconds", "first_wait", "longest_wait"):
-        monkeypatch.setitem(RetryRules.__init__.__kwdefaults__, name, 0.01)
-    with connection_in_environment(host, "key"):
+def test_a_host_that_cannot_be_reached_is_named(destination: str, tmp_path: Path, host: str) -> None:
+    with connection_in_environment(host, "key", outage_minutes=0):
         result = export(destination)
     assert result.task("export").state == "failed"
     assert ("host" if host == "not-a-url" else "127.0.0.1") in result.logs

@@ -61,7 +61,9 @@ def client(awork: Sandbox) -> Iterator[AworkClient]:
 def client_of(awork: Sandbox, **extras: Any) -> Iterator[AworkClient]:
     config = build_config(token=awork.token, base_url=awork.url, extras=extras)
     limiter = RateLimiter(requests_per_minute=10_000, max_wait=0.3)
-    client = AworkClient(config, session=AworkSession(config, retry=RetryRules(first_wait=0.01), limiter=limiter))
+    client = AworkClient(
+        config, session=AworkSession(config, retry=RetryRules(tries=8, first_wait=0.01), limiter=limiter)
+    )
     try:
         yield client
     finally:
