@@ -138,7 +138,7 @@ def test_a_report_as_table_and_file(
     ("conn_id", "texts"),
     [
         ("awork_wrong_key", ["401", "password: a valid API key"]),
-        ("awork_down", ["ConnectionError", "host, proxies"]),
+        ("awork_down", ["cannot reach 127.0.0.1:9", "host, proxies"]),
         ("awork_bad_extra", ["read_timeout", "the field of the connection"]),
         ("nowhere", ["'nowhere'", "AIRFLOW_CONN_NOWHERE"]),
     ],
