@@ -93,6 +93,12 @@ class Partition:
     key_in_utc: bool | None
 
 
+def connection_id_of(path: Any) -> str | None:
+    """Return the id of the connection that an ``ObjectStoragePath`` names; Airflow 3.1 has it in the options alone."""
+    conn_id: str | None = getattr(path, "conn_id", None) or path.storage_options.get("conn_id")
+    return conn_id
+
+
 def partition_of(context: Mapping[str, Any]) -> Partition | None:
     """
     The partition of a task's run; None if it has none.

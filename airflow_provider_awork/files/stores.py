@@ -22,6 +22,7 @@ from airflow_provider_awork.exceptions import (
     is_missing_connection,
 )
 from airflow_provider_awork.files.local_lock import LocalLock
+from airflow_provider_awork.version_compat import connection_id_of
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -262,13 +263,14 @@ def _open_filesystem(destination: ObjectStoragePath) -> AbstractFileSystem:
 
 def _require_connection(destination: ObjectStoragePath) -> None:
     """Some filesystems would try the machine's own credentials if the connection is missing."""
-    if not destination.conn_id or destination.protocol in ("file", "local"):
+    conn_id = connection_id_of(destination)
+    if not conn_id or destination.protocol in ("file", "local"):
         return
     # Heavy; only needed when a task runs.
     from airflow.sdk import BaseHook
 
     try:
-        BaseHook.get_connection(destination.conn_id)
+        BaseHook.get_connection(conn_id)
     except Exception as error:
         if is_missing_connection(error):
             raise AworkConfigError(_missing_connection(destination, error)) from None
@@ -277,7 +279,7 @@ def _require_connection(destination: ObjectStoragePath) -> None:
 
 def _missing_connection(destination: ObjectStoragePath, error: Exception) -> str:
     return (
-        f"destination: Airflow has no connection {destination.conn_id!r}\n{destination} names it ({error}). "
+        f"destination: Airflow has no connection {connection_id_of(destination)!r}\n{destination} names it ({error}). "
         "Create that Airflow connection (an empty one of the type aws takes the machine's own credentials), or name "
         "another one before the @, or none."
     )

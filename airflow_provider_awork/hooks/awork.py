@@ -13,6 +13,7 @@ from airflow_provider_awork.client.lists.pages import PAGE_SIZE
 from airflow_provider_awork.client.lists.resources import find_endpoint, time_entries_path
 from airflow_provider_awork.exceptions import AworkConfigError, AworkNotFoundError, AworkPermissionError
 from airflow_provider_awork.hooks.base import AworkConnectionHook
+from airflow_provider_awork.hooks.connection_form import connection_form_widgets, ui_field_behaviour
 from airflow_provider_awork.hooks.operations import EntryOperationsMixin
 from airflow_provider_awork.windows.resolution import explicit_window
 from airflow_provider_awork.windows.window import INSTANT_FIELDS, Window
@@ -49,6 +50,18 @@ class AworkHook(EntryOperationsMixin, AworkConnectionHook):
             entries = AworkHook().get_time_entries(filterby="startDateLocal ge today")
             return sum(entry.get("duration", 0) for entry in entries) / 3600
     """
+
+    # Airflow 3.1 looks for these two in the class itself, not in its bases.
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """The standard fields of the form, for Airflow 3.1; later versions read the provider's metadata."""
+        return ui_field_behaviour()
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """The extra fields of the form, for Airflow 3.1; later versions read the provider's metadata."""
+        return connection_form_widgets()
 
     def get_time_entries(
         self,

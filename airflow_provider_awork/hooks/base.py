@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import closing
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseHook
 
@@ -13,7 +13,6 @@ from airflow_provider_awork.client.http.retries import RetryRules
 from airflow_provider_awork.exceptions import AworkConfigError, AworkError, is_missing_connection
 from airflow_provider_awork.get_provider_info import CONNECTION_TYPE
 from airflow_provider_awork.hooks.connection import config_of, oauth_client_of, without_transient_id
-from airflow_provider_awork.hooks.connection_form import connection_form_widgets, ui_field_behaviour
 from airflow_provider_awork.version_compat import in_thread
 
 if TYPE_CHECKING:
@@ -46,16 +45,6 @@ class AworkConnectionHook(BaseHook):
         self.awork_conn_id = awork_conn_id
         self.single_try = single_try
         self._has_warned = False
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """The standard fields of the form, for Airflow 3.1; later versions read the provider's metadata."""
-        return ui_field_behaviour()
-
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """The extra fields of the form, for Airflow 3.1; later versions read the provider's metadata."""
-        return connection_form_widgets()
 
     @classmethod
     def get_connection(cls, conn_id: str) -> Connection:
