@@ -236,7 +236,7 @@ class _Run:
 
     @property
     def _is_stopped(self) -> bool:
-        """Whether to send no more: with ``require_all`` the first failure ends the changes. Reading goes on."""
+        """Whether to send no more: with ``require_all`` the first failure ends the changes. Reading continues."""
         return self._change.require_all and not self._reads_only and bool(self._report.failures())
 
     def _change_chunk(self, chunk: Mapping[str, EntryKey]) -> None:

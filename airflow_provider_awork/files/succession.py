@@ -55,7 +55,7 @@ class SetIdentity:
         return ", ".join(f"{name} {text}" for name, text in self.parts().items())
 
     def parts(self) -> dict[str, str]:
-        """The parts by name, as a person reads them; the visibility has a comparison of its own."""
+        """The parts by name, as a person reads them; visibility is compared separately."""
         query = self.query_params and " ".join(f"{name}={value}" for name, value in sorted(self.query_params.items()))
         window = self.window and "{} from {} to {}".format(*(bound or "any" for bound in self.window))
         parts = {
@@ -142,7 +142,7 @@ class Succession:
         """
         require_other_run(former.owner, self.owner, destination)
         differences = compare_for_replacement(former.identity, self.identity)
-        if former.owner.is_same_task_instance(self.owner):  # somebody mended a parameter and cleared the task
+        if former.owner.is_same_task_instance(self.owner):  # somebody corrected a parameter and cleared the task
             differences = tuple(each for each in differences if each.part == VISIBILITY)
         if not differences:
             return

@@ -29,7 +29,7 @@ class Workspace:
     """
     What a sandbox serves at first.
 
-    :param random: goes on where the generation ended.
+    :param random: continues where the generation ended.
     :param data: people, projects and the like, for further entries.
     :param lists: the lists that no entry refers to.
     :param rows: the rows of each table of the store, ready to be inserted once.
@@ -72,7 +72,7 @@ def _generate(seed: int, entries: int, start: date, end: date, now: datetime, we
     random = Random(seed)
     people = people_for(entries, start, end, weekends=weekends)
     data = make_master_data(random, people=people, start=start)
-    # A random of its own, so that these lists do not make other entries.
+    # A separate random, so that these lists do not change the entries.
     lists = make_list_data(Random(data.api_user.id), data.rows, me=data.api_user.id, start=start)
     made = generate_entries(random, data, count=entries, start=start, end=end, now=now, weekends=weekends)
     tables = [*data.rows.items(), *lists.rows.items(), ("timeentries", made)]

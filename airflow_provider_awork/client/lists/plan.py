@@ -30,7 +30,7 @@ PAGES_PAST_END = 2
 @dataclass(frozen=True, slots=True)
 class Position:
     """
-    Where reading goes on.
+    Where reading continues.
 
     :param anchor: second in UTC from which on rows are requested; None for the whole list.
     :param before: how many rows come under the anchor up to the frontier.
