@@ -128,8 +128,16 @@ def to_texts(column: Column, values: Sequence[Any]) -> list[str | None]:
         return [_BOOLEAN_TEXTS[value] for value in values]
     if column.type in (TIMESTAMP_UTC, TIMESTAMP_LOCAL):
         zone = "Z" if column.type is TIMESTAMP_UTC else ""
-        return [None if value is None else value.isoformat("T", "microseconds") + zone for value in values]
+        # msgspec writes six digits of a fraction, or none if it is 0.
+        return [text and f"{text if '.' in text else text + '.000000'}{zone}" for text in _iso_texts(values)]
+    if column.type is DATE:
+        return _iso_texts(values)
     return [None if value is None else str(value) for value in values]
+
+
+def _iso_texts(values: Sequence[Any]) -> list[str | None]:
+    """Write days or instants in ISO 8601. ``isoformat`` takes fifty times as long."""
+    return msgspec.json.decode(msgspec.json.encode(values), type=list[str | None])
 
 
 _BOOLEAN_TEXTS = {True: "true", False: "false", None: None}

@@ -17,7 +17,7 @@ from airflow_provider_awork.files.formats import Compression
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROW_GROUP_ROWS = 5_000
+ROW_GROUP_ROWS = 4_000
 ROW_GROUP_BYTES = 16_000_000
 
 
@@ -36,10 +36,10 @@ class NdjsonEncoder:
         self._stream = stream
 
     def encode(self, entries: Sequence[RawEntry]) -> bytes:
-        lines = b"\n".join([*entries, b""])
-        if lines.count(b"\n") == len(entries) and b"\r" not in lines:
-            return lines
-        return b"\n".join([*map(json_text.put_on_one_line, map(bytes, entries)), b""])
+        text = b"".join(entries)
+        if b"\n" in text or b"\r" in text:  # searching is five times faster than counting
+            entries = list(map(json_text.put_on_one_line, map(bytes, entries)))
+        return b"\n".join([*entries, b""])
 
     def write(self, encoded: bytes) -> None:
         self._stream.write(encoded)
@@ -55,17 +55,17 @@ class CsvEncoder:
         self._stream = stream
         self._decoder = decoder
         self._formula_guard = formula_guard
-        self._header = [",".join(column.name for column in decoder.model.columns)]
+        self._header = [",".join(column.name for column in decoder.model.columns).encode()]
 
     def encode(self, entries: Sequence[RawEntry]) -> bytes:
         cells = self._decoder.to_cells(entries, self._cells)
         header, self._header = self._header, []
-        return "\r\n".join([*header, *map(",".join, zip(*cells, strict=True)), ""]).encode()
+        return b"\r\n".join([*header, *map(b",".join, zip(*cells, strict=True)), b""])
 
-    def _cells(self, columns: Sequence[Column], values: Sequence[Sequence[Any]]) -> list[str]:
-        """Return the cells of neighbouring columns, those of one row joined."""
+    def _cells(self, columns: Sequence[Column], values: Sequence[Sequence[Any]]) -> list[bytes]:
+        """Return the cells of neighbouring columns, those of one row joined; UTF-8 costs most, so it is made here."""
         cells = map(self._column_cells, columns, values)
-        return list(map(",".join, zip(*cells, strict=True)))
+        return list(map(str.encode, map(",".join, zip(*cells, strict=True))))
 
     def _column_cells(self, column: Column, values: Sequence[Any]) -> list[str]:
         texts = to_texts(column, values)
@@ -97,7 +97,7 @@ class ParquetEncoder:
     def write(self, encoded: pa.RecordBatch) -> None:
         self._row_group.append(encoded)
         self._rows += encoded.num_rows
-        self._bytes += encoded.nbytes
+        self._bytes += encoded.get_total_buffer_size()
         if self._rows >= ROW_GROUP_ROWS or self._bytes >= ROW_GROUP_BYTES:
             self._write_row_group()
 
@@ -112,6 +112,8 @@ class ParquetEncoder:
             table = pa.Table.from_batches(self._row_group)
             self._row_group, self._rows, self._bytes = [], 0, 0
             self._writer.write_table(table, row_group_size=table.num_rows)
+            del table
+            pa.default_memory_pool().release_unused()  # it would keep tens of megabytes
 
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

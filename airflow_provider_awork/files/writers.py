@@ -8,11 +8,13 @@ are fetched.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
@@ -160,9 +162,14 @@ class PartWriter:
 
     def _write(self, entries: Sequence[RawEntry]) -> list[Part]:
         parts: list[Part] = []
-        for entry in entries:
-            self._block.append(entry)
-            self._block_bytes += len(entry)
+        start = 0
+        while start < len(entries):
+            rows = entries[start : start + self._rows_wanted() - len(self._block)]
+            sizes = list(accumulate(map(len, rows), initial=self._block_bytes))
+            taken = min(bisect_left(sizes, BLOCK_BYTES, lo=1), len(rows))
+            self._block += rows[:taken]
+            self._block_bytes = sizes[taken]
+            start += taken
             if len(self._block) == self._rows_wanted() or self._block_bytes >= BLOCK_BYTES:
                 self._write_block()
                 parts += self._finish_full_file()

@@ -72,4 +72,4 @@ class Delivered:
         keys = list(self._recent.values())
         from_anchor = bisect_left(keys, anchor) if anchor else len(keys)
         forgotten = min(from_anchor, bisect_left(keys, self.frontier or ""), max(0, len(keys) - REMEMBERED_ROWS))
-        self._recent = dict(list(self._recent.items())[forgotten:])
+        self._recent = dict(islice(self._recent.items(), forgotten, None))
