@@ -88,7 +88,7 @@ CONNECTION_TYPE: dict[str, Any] = {
             "description": "Go on after a page that lacks entries although more match, instead of failing.",
             "schema": {"type": ["boolean", "null"], "default": False},
         },
-        "token_variable": {
+        "oauth_variable": {
             "label": "Token Variable",
             "description": "OAuth instead of an API key: the Airflow Variable that AworkRefreshTokenOperator keeps a "
             "token pair in. Its name ends in _token.",

@@ -2,7 +2,7 @@
 Keeps the OAuth tokens of the connection `awork_person` fresh.
 
 Only for those who need a person's rights; an API key needs no DAG. The connection has the client's id as login, its
-secret as password and `{"token_variable": "awork_person_token"}` as extra. This DAG is the only user of the refresh
+secret as password and `{"oauth_variable": "awork_person_token"}` as extra. This DAG is the only user of the refresh
 token in that Variable; all others read its access token through the connection.
 
 An access token lives for 24 hours, so a run may fail and be mended before anybody notices. If one fails, its log says

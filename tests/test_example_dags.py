@@ -215,7 +215,7 @@ def test_refresh_token_keeps_the_pair_of_a_person_fresh(awork: Sandbox) -> None:
         "host": awork.url,
         "login": "warehouse",
         "password": "s3cret",
-        "extra": {"token_variable": "awork_person_token"},
+        "extra": {"oauth_variable": "awork_person_token"},
     }
     with mock.patch.dict(os.environ, AIRFLOW_CONN_AWORK_PERSON=json.dumps(connection)):
         dag = load("awork_refresh_token")

@@ -11,6 +11,7 @@ from airflow_provider_awork.client.lists.conditions import Condition
 from airflow_provider_awork.client.lists.filters import all_of, filter_text
 from airflow_provider_awork.client.lists.pages import PAGE_SIZE
 from airflow_provider_awork.client.lists.resources import find_endpoint, time_entries_path
+from airflow_provider_awork.client.selection import refuse_blank
 from airflow_provider_awork.exceptions import AworkConfigError, AworkNotFoundError, AworkPermissionError
 from airflow_provider_awork.hooks.base import AworkConnectionHook
 from airflow_provider_awork.hooks.connection_form import connection_form_widgets, ui_field_behaviour
@@ -226,6 +227,7 @@ class AworkHook(EntryOperationsMixin, AworkConnectionHook):
         :raises AworkPagingError: the rows need several pages but have no ``createdOn``, or nothing tells where the list
             ends.
         """
+        refuse_blank("filterby", filterby)
         path = path.strip("/")
         endpoint = find_endpoint(path)
         if endpoint and endpoint.row_schema == "string":
@@ -265,6 +267,7 @@ class AworkHook(EntryOperationsMixin, AworkConnectionHook):
         :param whole: whether awork sends it whole, so that it is read in one request.
         :param concurrency: requests in flight; None takes the connection's.
         """
+        refuse_blank("filterby", filterby)
         self.warn_if_entries_are_hidden()
         if whole:
             return self.client.read_whole_list(path, params=params)
@@ -283,6 +286,7 @@ class AworkHook(EntryOperationsMixin, AworkConnectionHook):
             return None
 
     def _restricted(self, filterby: str | Condition | None, window: Window | None) -> str | None:
+        refuse_blank("filterby", filterby)
         if window is None:
             return all_of(filterby)
         return window.restrict(filterby, literal_timezone=self.config.extras.behaviour.literal_timezone)

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from airflow_provider_awork.client.http.config import (
     MAKE_A_KEY,
     AworkConfig,
+    ConnectionExtras,
     build_config,
     check_base_url,
     check_extras,
 )
 from airflow_provider_awork.exceptions import AworkConfigError
+from airflow_provider_awork.get_provider_info import CONNECTION_TYPE
 from airflow_provider_awork.hooks.token_store import TokenStore, mask_secrets
 
 if TYPE_CHECKING:
@@ -32,14 +34,15 @@ NEEDED_LIFETIME = timedelta(hours=1)
 
 def config_of(connection: Connection) -> AworkConfig:
     """
-    The settings of a connection, with the API key or, where it names a ``token_variable``, the access token in it.
+    The settings of a connection, with the API key or, where it has the extra ``oauth_variable``, the
+    access token in that Variable.
 
-    :raises AworkConfigError: a field of the connection has a value that cannot work.
+    :raises AworkConfigError: the connection has another type, or a field has a value that cannot work.
     """
     token: str | None
     with _naming(connection):
-        _refuse_unused(connection)
-        variable = check_extras(connection.extra_dejson).token_variable
+        _check_type(connection)
+        variable = _checked_extras(connection).oauth_variable
         if variable:
             token, hint = _access_token(connection.conn_id, variable)
         else:
@@ -65,11 +68,11 @@ def oauth_client_of(connection: Connection) -> tuple[OAuthClient, TokenStore]:
     from airflow_provider_awork.client.http.oauth import OAuthClient  # loads requests
 
     with _naming(connection):
-        _refuse_unused(connection)
-        extras = check_extras(connection.extra_dejson)
-        if not extras.token_variable:
+        _check_type(connection)
+        extras = _checked_extras(connection)
+        if not extras.oauth_variable:
             raise AworkConfigError(
-                "extra 'token_variable': missing, so there is no token to refresh; API keys need none"
+                "extra 'oauth_variable': missing, so there is no token to refresh; API keys need none"
             )
         client_id = (connection.login or "").strip()
         if not client_id:
@@ -80,7 +83,7 @@ def oauth_client_of(connection: Connection) -> tuple[OAuthClient, TokenStore]:
             base_url=check_base_url(connection.host),
             extras=extras,
         )
-    return client, TokenStore(extras.token_variable)
+    return client, TokenStore(extras.oauth_variable)
 
 
 def without_transient_id(message: str, conn_id: str) -> str:
@@ -89,14 +92,27 @@ def without_transient_id(message: str, conn_id: str) -> str:
     return message.replace(f"Connection {conn_id!r}: ", "") if is_transient else message
 
 
-def _refuse_unused(connection: Connection) -> None:
+def _check_type(connection: Connection) -> None:
+    """Refuse another type than awork; a connection in the environment may have none."""
+    needed = CONNECTION_TYPE["connection-type"]
+    if connection.conn_type not in (needed, "", None):
+        raise AworkConfigError(
+            f"type {connection.conn_type!r}; the type {needed!r} is needed\n"
+            "Create a connection of that type, with the API key as password, or pass the id of another one."
+        )
+
+
+def _checked_extras(connection: Connection) -> ConnectionExtras:
+    """Check the extras, and refuse fields that would be ignored."""
     for field in ("schema", "port"):
         if getattr(connection, field):
             raise AworkConfigError(f"{field}: not used; the whole base URL belongs in host, the key in password")
-    if connection.login and not connection.extra_dejson.get("token_variable"):
+    extras = check_extras(connection.extra_dejson)
+    if connection.login and not extras.oauth_variable:
         raise AworkConfigError(
-            "login: only used with the extra token_variable, as OAuth client id; else leave it empty"
+            "login: only used with the extra oauth_variable, as OAuth client id; else leave it empty"
         )
+    return extras
 
 
 def _access_token(conn_id: str, variable: str) -> tuple[str, str]:

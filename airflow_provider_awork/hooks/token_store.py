@@ -42,8 +42,8 @@ class TokenStore:
         text = Variable.get(self.variable, default=None)
         if text is None:
             raise AworkConfigError(
-                f"extra 'token_variable': there is no Variable {self.variable!r}. Store awork's answer for an "
-                "authorisation in it; see OAuth in the README of airflow-provider-awork"
+                f"extra 'oauth_variable': there is no Variable {self.variable!r}\n"
+                "Store awork's answer for an authorisation in it; see OAuth in the README of airflow-provider-awork."
             )
         try:
             pair = parse_pair(str(text))

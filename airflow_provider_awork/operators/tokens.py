@@ -40,7 +40,7 @@ class AworkRefreshTokenOperator(AworkBaseOperator):
     need none of this.
 
     The connection has the client's id as ``login``, its secret as ``password`` (none for a public client), and the
-    name of the Variable as extra ``token_variable``. Before the exchange the operator notes in the Variable that it
+    name of the Variable as extra ``oauth_variable``. Before the exchange the operator notes in the Variable that it
     is under way, which also proves that it can be written. A run that finds such a note fails: the other exchange is
     still running, or it was cut off and the refresh token may be void.
 
@@ -49,7 +49,7 @@ class AworkRefreshTokenOperator(AworkBaseOperator):
     :param min_age: a pair younger than this is kept, so a DAG that is triggered twice does no harm.
     :param force: exchange a young pair as well, and one whose last exchange was cut off. True, False, or the text that
         a template renders to. (templated)
-    :param awork_conn_id: Airflow connection of type ``awork`` with the extra ``token_variable``. (templated)
+    :param awork_conn_id: Airflow connection of type ``awork`` with the extra ``oauth_variable``. (templated)
     :return: ``refreshed`` (whether there is a new pair), ``expires_at`` (of the access token, ISO text) and
         ``variable``; no token.
     :raises AworkConfigError: the connection or the Variable has a value that cannot work; nothing was exchanged.

@@ -127,6 +127,10 @@ def test_task(hook: AworkHook, awork: Sandbox) -> None:
     "parameters",
     [
         {"project_id": "../users"},
+        {"project_id": ""},
+        {"task_id": " "},
+        {"filterby": ""},
+        {"filterby": "\n"},
         {"task_id": "42"},
         {"project_id": "0" * 32, "task_id": "0" * 32},
         {"window_start": "2026-11-01"},
@@ -139,6 +143,14 @@ def test_parameters_that_cannot_work_send_nothing(hook: AworkHook, awork: Sandbo
     before = len(awork.requests)
     with pytest.raises(AworkConfigError):
         list(hook.get_time_entries(**parameters))  # type: ignore[arg-type]
+    assert len(awork.requests) == before
+
+
+@pytest.mark.parametrize("path", ["users", "roles"])
+def test_a_blank_filter_of_a_list_sends_nothing(hook: AworkHook, awork: Sandbox, path: str) -> None:
+    before = len(awork.requests)
+    with pytest.raises(AworkConfigError, match="filterby"):
+        list(hook.get_list(path, filterby=" "))
     assert len(awork.requests) == before
 
 
@@ -291,6 +303,8 @@ def test_connection_as_json(awork: Sandbox) -> None:
         ("awork://:key@/?requests_per_minute=0", "requests_per_minute"),
         ("awork://:key@/?page_size=10", "page_size"),
         ("awork://me:key@/", "login"),
+        ("http://:key@api.awork.com/", "type 'http'; the type 'awork' is needed"),
+        ("generic://:key@", "type 'generic'"),
     ],
 )
 def test_a_wrong_connection_names_itself_and_the_field(uri: str, field: str) -> None:
@@ -299,6 +313,12 @@ def test_a_wrong_connection_names_itself_and_the_field(uri: str, field: str) -> 
         pytest.raises(AworkConfigError, match=f"awork_default.*{field}"),
     ):
         _ = AworkHook().config
+
+
+def test_a_connection_without_a_type_is_accepted(awork: Sandbox) -> None:
+    connection = {"password": awork.token, "host": awork.url}
+    with mock.patch.dict(os.environ, AIRFLOW_CONN_AWORK_DEFAULT=json.dumps(connection)):
+        assert AworkHook().test_connection()[0]
 
 
 def test_making_a_hook_looks_nothing_up() -> None:
@@ -400,7 +420,7 @@ class TestAReplacedKey:
             _ = hook.identity
 
     def test_a_token_that_was_renewed(self, awork: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-        connection = {"conn_type": "awork", "host": awork.url, "extra": {"token_variable": "awork_token"}}
+        connection = {"conn_type": "awork", "host": awork.url, "extra": {"oauth_variable": "awork_token"}}
         monkeypatch.setenv("AIRFLOW_CONN_AWORK_DEFAULT", json.dumps(connection))
         monkeypatch.setenv("AIRFLOW_VAR_AWORK_TOKEN", json.dumps({"access_token": "old", "refresh_token": "r"}))
         hook = AworkHook()

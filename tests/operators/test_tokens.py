@@ -58,7 +58,7 @@ def connection(awork: Sandbox, **fields: Any) -> Any:
         "host": awork.url,
         "login": CLIENT,
         "password": SECRET,
-        "extra": {"token_variable": VARIABLE},
+        "extra": {"oauth_variable": VARIABLE},
         **fields,
     }
     return mock.patch.dict(os.environ, AIRFLOW_CONN_AWORK_PERSON=json.dumps(described))
@@ -407,8 +407,8 @@ def test_triggers_go_on_with_the_next_token(awork: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"extra": {"token_variable": "awork_person"}}, "does not end in _token"),
-        ({"extra": {"token_variable": "no_such_token"}}, "there is no Variable 'no_such_token'"),
+        ({"extra": {"oauth_variable": "awork_person"}}, "does not end in _token"),
+        ({"extra": {"oauth_variable": "no_such_token"}}, "there is no Variable 'no_such_token'"),
         ({"extra": {}}, "login"),
         ({"schema": "https"}, "schema"),
     ],
@@ -422,7 +422,7 @@ def test_a_wrong_connection_names_the_field(awork: Sandbox, fields: dict[str, An
     ("fields", "said"),
     [
         ({"login": None}, "login"),
-        ({"login": None, "extra": {}}, "token_variable"),
+        ({"login": None, "extra": {}}, "oauth_variable"),
         ({"host": "api.awork.com"}, "host"),
     ],
 )

@@ -47,7 +47,7 @@ class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True):
     :param verify: check TLS certificates: true, false, or the path of a CA bundle.
     :param proxies: proxy URL by scheme, as ``requests`` takes it; never part of ``repr``.
     :param behaviour: what is assumed of awork. Its fields are extras, too: the connection has no extra ``behaviour``.
-    :param token_variable: Airflow Variable with an OAuth token pair, instead of an API key. Its name ends in
+    :param oauth_variable: Airflow Variable with an OAuth token pair, instead of an API key. Its name ends in
         ``_token``, so that Airflow masks the value.
     """
 
@@ -59,7 +59,7 @@ class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True):
     verify: bool | str = True
     proxies: dict[str, str] = msgspec.field(default_factory=dict)
     behaviour: AworkBehaviour = DEFAULT_BEHAVIOUR
-    token_variable: str | None = None
+    oauth_variable: str | None = None
 
     def __repr__(self) -> str:
         """Without proxies, whose URLs may hold passwords."""
@@ -77,6 +77,8 @@ class ConnectionExtras(msgspec.Struct, frozen=True, kw_only=True):
 
 
 EXTRA_NAMES = tuple(ConnectionExtras().by_name())
+# Airflow masks the value of an extra with "token" in its name, so an error could not show the Variable's name.
+RENAMED_EXTRAS = {"token_variable": "oauth_variable"}
 
 
 class AworkConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,6 +193,7 @@ def check_extras(raw: Mapping[str, Any]) -> ConnectionExtras:
     """
     stripped = {name: value.strip() if isinstance(value, str) else value for name, value in raw.items()}
     values = {name: _unquoted(name, value) for name, value in stripped.items() if value not in (None, "")}
+    _rename_extras(values)
     unknown = sorted(values.keys() - set(EXTRA_NAMES))
     if unknown:
         raise AworkConfigError(f"extra {unknown[0]!r} is unknown; known extras are {', '.join(EXTRA_NAMES)}")
@@ -209,26 +212,53 @@ def check_extras(raw: Mapping[str, Any]) -> ConnectionExtras:
     zone = extras.behaviour.literal_timezone
     if zone not in available_timezones():
         raise AworkConfigError(f"extra 'literal_timezone': {zone!r} is not an IANA time zone")
-    if extras.token_variable and not extras.token_variable.lower().endswith("_token"):
+    if extras.oauth_variable and not extras.oauth_variable.lower().endswith("_token"):
         raise AworkConfigError(
-            "extra 'token_variable': its value does not end in _token, so Airflow would show what the Variable of that "
-            "name holds. Pass the Variable's name, not a token."
+            "extra 'oauth_variable': the value does not end in _token\n"
+            "Airflow would show what the Variable of that name holds. Pass the Variable's name, not a token."
         )
     return extras
 
 
+def _rename_extras(values: dict[str, Any]) -> None:
+    """Move the values of former names to the present ones."""
+    for former, present in RENAMED_EXTRAS.items():
+        if former in values and values.setdefault(present, value := values.pop(former)) != value:
+            raise AworkConfigError(
+                f"extra {present!r}: the extra {former!r}, its former name, has another value\nRemove {former!r}."
+            )
+
+
 def _check_proxies(proxies: Mapping[str, str]) -> None:
-    """Refuse what requests would ignore or not understand; never quote a URL, which may hold a password."""
+    """Refuse proxies that requests would ignore or not understand."""
     for name, proxy in proxies.items():
         if not PROXY_NAME.fullmatch(name):
             raise AworkConfigError(f"extra 'proxies': {name!r} is no scheme; the names are http, https and all")
-        try:
-            url = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-            is_whole = bool(url.hostname) and (url.port is None or url.port > 0)
-        except ValueError:
-            is_whole = False
-        if proxy and not is_whole:
+        if proxy and not _is_proxy_url(proxy):
             raise AworkConfigError(f"extra 'proxies': the URL for {name!r} has no host, or is malformed")
+
+
+def check_environment_proxies(proxies: Mapping[str, str]) -> None:
+    """
+    Refuse a proxy of the environment that requests could not understand, without showing its URL.
+
+    :param proxies: proxy URL by scheme, as ``requests.utils.get_environ_proxies`` returns them.
+    :raises AworkConfigError: a URL has no host, or is malformed.
+    """
+    for name in ("http", "https", "all"):
+        if proxies.get(name) and not _is_proxy_url(proxies[name]):
+            raise AworkConfigError(
+                f"environment: the URL in {name.upper()}_PROXY has no host, or is malformed\n"
+                "Correct it for this worker, or put the host of awork into NO_PROXY."
+            )
+
+
+def _is_proxy_url(proxy: str) -> bool:
+    try:
+        url = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        return bool(url.hostname) and (url.port is None or url.port > 0)
+    except ValueError:
+        return False
 
 
 def _unquoted(name: str, value: Any) -> Any:

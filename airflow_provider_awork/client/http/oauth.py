@@ -17,7 +17,7 @@ import urllib3
 from requests.auth import HTTPBasicAuth
 
 from airflow_provider_awork.client.http.answer import Answer
-from airflow_provider_awork.client.http.config import ConnectionExtras
+from airflow_provider_awork.client.http.config import ConnectionExtras, check_environment_proxies
 from airflow_provider_awork.client.http.errors import error_from
 from airflow_provider_awork.client.http.faults import Target, fault_from
 from airflow_provider_awork.client.http.session import USER_AGENT
@@ -129,6 +129,7 @@ class OAuthClient(msgspec.Struct, frozen=True, kw_only=True):
 
     def _post(self, form: str) -> Answer:
         extras = self.extras
+        check_environment_proxies(requests.utils.get_environ_proxies(self.base_url))
         with requests.Session() as http:
             for scheme in ("http://", "https://"):
                 http.mount(scheme, BoundedAdapter(seconds=extras.read_timeout * ANSWER_FACTOR))

@@ -19,7 +19,7 @@ import urllib3
 from airflow_provider_awork import __version__
 from airflow_provider_awork.client.http.answer import Answer
 from airflow_provider_awork.client.http.auth import BearerAuth
-from airflow_provider_awork.client.http.config import AworkConfig
+from airflow_provider_awork.client.http.config import AworkConfig, check_environment_proxies
 from airflow_provider_awork.client.http.errors import error_from, key_replaced, without_secrets
 from airflow_provider_awork.client.http.faults import Target, fault_from
 from airflow_provider_awork.client.http.rate_limit import RateLimiter
@@ -52,6 +52,7 @@ class AworkSession:
     :param limiter: pacing; by default from the settings.
     :param retry: retry rules; by default from the settings.
     :param read_token: reads the token of the connection again; called once, after a 401.
+    :raises AworkConfigError: the environment's proxy cannot be understood.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class AworkSession:
         retry: RetryRules | None = None,
         read_token: Callable[[], str] | None = None,
     ) -> None:
+        check_environment_proxies(requests.utils.get_environ_proxies(config.base_url))
         self.config = config
         self.limiter = limiter or RateLimiter.for_share(config.extras.requests_per_minute)
         self.requests_sent = 0

@@ -123,11 +123,11 @@ def time_entries_path(
     :param name_of_task_id: name of the caller's parameter, for messages.
     :raises AworkConfigError: both are given, or one is not a GUID.
     """
-    if project_id and task_id:
+    if project_id is not None and task_id is not None:
         raise AworkConfigError(f"project_id and {name_of_task_id}: pass one of them; a task belongs to one project")
-    if project_id:
+    if project_id is not None:
         return f"projects/{checked_id(project_id, 'project_id')}/{TIME_ENTRIES}"
-    if task_id:
+    if task_id is not None:
         return f"tasks/{checked_id(task_id, name_of_task_id)}/{TIME_ENTRIES}"
     return TIME_ENTRIES
 

@@ -130,7 +130,7 @@ def test_extras_come_as_json_or_as_text(extras: dict[str, Any], name: str, value
         ({"extras": {"order_by_id": "perhaps"}}, "extra 'order_by_id': .*, got 'perhaps'"),
         ({"extras": {"behaviour": {"order_by_id": False}}}, "extra 'behaviour' is unknown"),
         ({"extras": {"page_size": 100}}, "page_size"),
-        ({"extras": {"token_variable": "secret-key"}}, "token_variable.* does not end in _token"),
+        ({"extras": {"oauth_variable": "secret-key"}}, "oauth_variable.* does not end in _token"),
     ],
 )
 def test_a_wrong_value_names_its_field_and_is_not_tried_again(parts: dict[str, Any], field: str) -> None:
@@ -139,6 +139,18 @@ def test_a_wrong_value_names_its_field_and_is_not_tried_again(parts: dict[str, A
     assert isinstance(caught.value, AirflowFailException)
     assert "secret-key" not in str(caught.value)
     assert "pass@" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "extras", [{"token_variable": "a_token"}, {"token_variable": "a_token", "oauth_variable": "a_token"}]
+)
+def test_the_former_name_of_an_extra_is_read(extras: dict[str, str]) -> None:
+    assert build_config(token="key", extras=extras).extras.oauth_variable == "a_token"
+
+
+def test_two_names_of_one_extra_with_two_values_are_refused() -> None:
+    with pytest.raises(AworkConfigError, match=r"extra 'oauth_variable'.*'token_variable'"):
+        build_config(token="key", extras={"token_variable": "a_token", "oauth_variable": "other_token"})
 
 
 def test_proxies_are_not_shown() -> None:

@@ -196,6 +196,33 @@ def test_a_proxy_of_the_environment_that_cannot_work_names_proxies(monkeypatch: 
     assert "HTTP_PROXY" in refused("http://awork.invalid/api/v1")
 
 
+@pytest.mark.parametrize("url", [f"http://user:{PASSWORD}@", f"http://user:{PASSWORD}@[::1", f"user:{PASSWORD}@:1"])
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_of_the_environment_without_a_host_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, variable: str, url: str
+) -> None:
+    monkeypatch.setenv(variable, url)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with pytest.raises(AworkConfigError, match=f"^environment: the URL in {variable.upper()} has no host") as caught:
+        session_to("http://awork.invalid/api/v1")
+    assert PASSWORD not in str(caught.value)
+    oauth = OAuthClient(
+        client_id="id", client_secret=None, base_url="http://awork.invalid/api/v1", extras=ConnectionExtras()
+    )
+    with pytest.raises(AworkConfigError, match=variable.upper()):
+        oauth.refresh(TokenPair(access_token="access", refresh_token="refresh"))
+
+
+def test_a_proxy_that_is_not_used_for_this_host_does_not_matter(
+    monkeypatch: pytest.MonkeyPatch, plain_server: Server
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://user:{PASSWORD}@")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    config = build_config(token="key", base_url=f"http://127.0.0.1:{plain_server.server_port}/api/v1")
+    assert AworkSession(config).get("me", parse=lambda answer: answer.status) == 200
+
+
 def test_a_proxy_that_speaks_no_tls_names_proxies(plain_server: Server) -> None:
     proxies = {"https": f"https://user:{PASSWORD}@127.0.0.1:{plain_server.server_port}"}
     assert "extra 'proxies'" in refused("https://awork.invalid/api/v1", proxies=proxies)
