@@ -36,6 +36,7 @@ from airflow_provider_awork.exceptions import (
     SHOWN_IDS,
     AworkBatchError,
     AworkConfigError,
+    AworkRateLimitError,
     AworkServerError,
     AworkTransportError,
 )
@@ -265,7 +266,7 @@ class _Run:
         """Send a chunk and count the outcome; return the error if the outcome is unknown."""
         try:
             self._count(chunk, self._send(chunk))
-        except (AworkTransportError, AworkServerError) as error:
+        except (AworkTransportError, AworkServerError, AworkRateLimitError) as error:
             log.warning("Reading %d time entries again, to see what awork did: %s", len(chunk), error)
             return error
         return None

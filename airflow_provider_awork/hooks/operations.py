@@ -20,7 +20,8 @@ class EntryOperationsMixin:
     """
     Reads one time entry, or changes some, through the client of the hook that it is mixed into.
 
-    A change is sent once, and again only after a 429, which says that nothing was done. ``AworkTransportError`` and
+    A change is sent once, and again after a 429 only if it does not rest on the present state of entries: else
+    ``AworkRateLimitError`` says that nothing was done. ``AworkTransportError`` and
     ``AworkServerError`` leave open whether awork carried it out: a retry of the task may do it twice.
     """
 

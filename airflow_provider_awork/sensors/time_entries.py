@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider_awork.client.lists.conditions import Condition
+from airflow_provider_awork.client.lists.conditions import Condition, check_balanced
 from airflow_provider_awork.client.lists.filters import filter_text
 from airflow_provider_awork.client.lists.resources import time_entries_path
 from airflow_provider_awork.client.selection import SELECTION, refuse_blank, refuse_blank_parameters
@@ -94,6 +94,8 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
         quiet = AworkTimeEntriesSensor.no_running_timers(task_id="quiet", mode="reschedule")
     """
 
+    _suffix = ""  # what a preset adds to the caller's own filter
+
     template_fields: Sequence[str] = (
         "filterby",
         "min_count",
@@ -135,7 +137,7 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
 
         :param parameters: as for the class; ``filterby`` narrows it down, for example to a project's timers.
         """
-        return cls(**_narrowed(RUNNING_TIMERS, parameters), min_count=0, max_count=0)
+        return cls._none_left(RUNNING_TIMERS, parameters)
 
     @classmethod
     def nothing_to_bill(cls, **parameters: Any) -> Self:
@@ -144,7 +146,18 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
 
         :param parameters: as for the class; ``filterby`` narrows it down.
         """
-        return cls(**_narrowed(UNBILLED, parameters), min_count=0, max_count=0)
+        return cls._none_left(UNBILLED, parameters)
+
+    @classmethod
+    def _none_left(cls, condition: str, parameters: dict[str, Any]) -> Self:
+        """Wait until nothing matches a condition and the filter of the parameters."""
+        own = filter_text(parameters.get("filterby"))
+        if own is None:
+            return cls(**{**parameters, "filterby": condition}, min_count=0, max_count=0)
+        refuse_blank("filterby", own)
+        sensor = cls(**{**parameters, "filterby": f"({own}){_and(condition)}"}, min_count=0, max_count=0)
+        sensor._suffix = _and(condition)
+        return sensor
 
     @cached_property
     def hook(self) -> AworkHook:
@@ -167,6 +180,10 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
         self.tolerated_errors = whole_number("tolerated_errors", self.tolerated_errors)
         window = self.window(context)
         refuse_blank_parameters(self, *SELECTION)
+        if self._suffix and self.filterby:  # a template may have rendered to what reaches out of its parentheses
+            own = self.filterby.removesuffix(self._suffix)[1:-1]
+            refuse_blank("filterby", own)
+            check_balanced(own)
         time_entries_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
         errors = 0
         while True:
@@ -271,10 +288,5 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
         return AirflowSkipException(f"Skipping: {error}") if self.soft_fail or self.never_fail else error
 
 
-def _narrowed(condition: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Add a condition to the filter of the parameters."""
-    own = filter_text(parameters.get("filterby"))
-    if own is None:
-        return {**parameters, "filterby": condition}
-    refuse_blank("filterby", own)
-    return {**parameters, "filterby": f"({own}) and {condition}"}
+def _and(condition: str) -> str:
+    return f" and {condition}"

@@ -294,6 +294,22 @@ def test_no_running_timers(awork: Sandbox, mode: dict[str, Any]) -> None:
     assert (outcome(result), len(awork.requests)) == (("success", 1), 2)
 
 
+@pytest.mark.parametrize(
+    ("rendered", "said"),
+    [("a eq 1) or (b eq 2", "the parentheses of"), (" ", "the text is blank"), ("'", "a quote of")],
+)
+@pytest.mark.parametrize("preset", ["no_running_timers", "nothing_to_bill"])
+def test_a_filter_cannot_reach_out_of_the_parentheses_of_a_preset(
+    awork: Sandbox, preset: str, rendered: str, said: str
+) -> None:
+    with DAG("sensor_preset", schedule=None, start_date=pendulum.datetime(2026, 1, 1), params={"own": rendered}) as dag:
+        getattr(AworkTimeEntriesSensor, preset)(task_id="wait", filterby="{{ params.own }}")
+    result = run_dag(dag)
+    assert result.task("wait").state == "failed"
+    assert f"filterby: {said}" in result.logs
+    assert awork.requests == []
+
+
 def test_nothing_to_bill(awork: Sandbox, mode: dict[str, Any]) -> None:
     awork.faults.add(change_at(2, set_all_billed))
     result = run(mode, "sensor_billed", make=AworkTimeEntriesSensor.nothing_to_bill)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, time
 from typing import Literal, NotRequired, TypedDict, get_args
 
@@ -132,11 +132,21 @@ class _MultiStatus(msgspec.Struct, rename="camel"):
 decode_multi_status = json_text.decoder(_MultiStatus)
 
 
+# The first list that has an id counts: a failure outweighs ``ok``.
+_BY_WEIGHT = ("unauthorized", "bad_request", "not_found", "ok")
+
+
 def batch_result(status: _MultiStatus, *, operation: str, asked: Sequence[str]) -> BatchResult:
-    """The result of a batch: awork's lists, and what is in none of them."""
-    lists: Mapping[str, tuple[str, ...]] = {
-        name: tuple(each.ids or ()) if (each := getattr(status, name)) else () for name in status.__struct_fields__
-    }
-    reported = {each.lower() for ids in lists.values() for each in ids}
-    unreported = tuple(each for each in asked if each not in reported)
-    return BatchResult(operation=operation, unreported=unreported, **lists)
+    """
+    Return the result of a batch: each id that was asked for, once, in the first of awork's lists that has it.
+
+    awork's ids are compared without case. Ids that nobody asked for are left out.
+    """
+    left = dict.fromkeys(asked)
+    found: dict[str, tuple[str, ...]] = {}
+    for name in _BY_WEIGHT:
+        reported = getattr(status, name)
+        listed = {each.lower() for each in (reported.ids if reported else None) or ()}
+        found[name] = tuple(each for each in left if each in listed)
+        left = {each: None for each in left if each not in listed}
+    return BatchResult(operation=operation, unreported=tuple(left), **found)

@@ -1,7 +1,8 @@
 """
 The operations that read one time entry or change some. Source: https://developers.awork.com/apiv1/time-entries
 
-A change is sent once. If its answer is lost, nobody knows whether awork carried it out, and the error says so.
+A change is sent once. If its answer is lost, nobody knows whether awork carried it out, and the error says so. A 429
+means that nothing was done: only what does not depend on the present state of an entry waits and is sent again.
 
 awork's rules for who may change an entry: its owner always; others need *write* on ``project-timetracking`` if it has
 a project; if it has a task, one must be its assignee or have ``project-planning-data``. What was billed only
@@ -10,7 +11,8 @@ administrators may un-bill, delete or re-assign.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar, Unpack
 
 from airflow_provider_awork.client.entries.arguments import (
@@ -48,6 +50,7 @@ class TimeEntryOperations:
     Every method raises ``AworkConfigError`` for arguments that cannot work, before anything is sent, and
     ``AworkRequestError`` where awork refuses. Every change raises ``AworkTransportError`` if the answer is lost, and
     ``AworkServerError`` for 5xx: in both cases it is unknown whether awork carried it out.
+    ``AworkRateLimitError`` (429) means that nothing was done: look at the entries before you send the change again.
 
     :param session: sends the requests.
     """
@@ -92,7 +95,7 @@ class TimeEntryOperations:
         :param fields: see :class:`.NewTimeEntry`.
         :return: the entry as awork stored it.
         """
-        return self._change_entry("POST", TIME_ENTRIES, new_entry(fields))
+        return self._change_entry("POST", TIME_ENTRIES, new_entry(fields), waits=True)
 
     def replace_time_entry(self, time_entry_id: str, **fields: Unpack[TimeEntryReplacement]) -> Entry:
         """
@@ -104,7 +107,7 @@ class TimeEntryOperations:
         :return: the entry as awork stored it.
         """
         path = f"{TIME_ENTRIES}/{checked_id(time_entry_id)}"
-        return self._change_entry("PUT", path, replaced_entry(fields))
+        return self._change_entry("PUT", path, replaced_entry(fields), waits=True)
 
     def update_time_entry(self, time_entry_id: str, **changes: Unpack[TimeEntryChanges]) -> Entry:
         """
@@ -128,7 +131,7 @@ class TimeEntryOperations:
         _refuse_cleared(checked, "typeOfWorkId", "timezone")
         path = f"{TIME_ENTRIES}/{checked_id(time_entry_id)}"
         entry: Entry = self.session.get(path, parse=decode_raw_json)  # a note that was cut goes back as it is
-        return self._change_entry("PUT", path, changed_entry(entry, checked))
+        return self._change_entry("PUT", path, changed_entry(entry, checked), waits=True)
 
     def delete_time_entry(self, time_entry_id: str) -> None:
         """Delete an entry for good; billed ones need an administrator. Source: .../delete-time-entry-by-id"""
@@ -164,17 +167,12 @@ class TimeEntryOperations:
         :param value: what the operation sets: True or False for ``setIsBillable`` and ``setIsBilled``, a GUID for the
             others, None for ``delete``.
         :param require_all: awork leaves every entry unchanged if one cannot be changed. How it reports the unchanged
-            ones then is not documented: with any failure take none for changed.
+            ones then is not documented, and a server that does not know the option ignores it: with any failure read
+            the entries again.
         :return: what happened with each id. Nothing is raised for ids that failed: see
             :meth:`.BatchResult.raise_for_failures`.
         """
-        body = batch_body(operation, time_entry_ids, value, require_all=require_all)
-
-        def parse(answer: Answer) -> BatchResult:
-            status = decode_body(decode_multi_status, answer)
-            return batch_result(status, operation=operation, asked=body["timeEntryIds"])
-
-        return self._change("POST", f"{TIME_ENTRIES}/batch/{operation}", body, parse=parse)
+        return send_batch(self.session, operation, time_entry_ids, value=value, require_all=require_all)
 
     def delete_time_entries(self, time_entry_ids: Iterable[str]) -> None:
         """
@@ -229,19 +227,52 @@ class TimeEntryOperations:
         """The old setters answer 204 for all; whether they change all or none is not documented."""
         self._change("POST", f"{TIME_ENTRIES}/{action}", {"ids": checked_ids(time_entry_ids), **fields})
 
-    def _change_entry(self, method: str, path: str, body: Body | None = None) -> Entry:
-        return self._change(method, path, body, parse=decode_entry)
+    def _change_entry(self, method: str, path: str, body: Body | None = None, *, waits: bool = False) -> Entry:
+        return self._change(method, path, body, parse=decode_entry, waits=waits)
 
     def _change(
-        self, method: str, path: str, body: Body | None = None, *, parse: Callable[[Answer], T] = decode_json
+        self,
+        method: str,
+        path: str,
+        body: Body | None = None,
+        *,
+        parse: Callable[[Answer], T] = decode_json,
+        waits: bool = False,
     ) -> T:
-        try:
-            return parse(self.session.send(method, path, json=body))
-        except AworkTransportError as error:
-            raise AworkTransportError(
-                f"{method} {path}: no readable answer, so it is unknown whether awork did it; look before you send it "
-                f"again ({error})"
-            ) from None
+        with _explained(f"{method} {path}"):
+            return parse(self.session.send(method, path, json=body, waits=waits))
+
+
+@contextmanager
+def _explained(request: str) -> Iterator[None]:
+    try:
+        yield
+    except AworkTransportError as error:
+        raise AworkTransportError(
+            f"{request}: no readable answer, so it is unknown whether awork did it; look before you send it again "
+            f"({error})"
+        ) from None
+
+
+def send_batch(
+    session: AworkSession,
+    operation: BatchOperation,
+    time_entry_ids: Iterable[str],
+    *,
+    value: bool | str | None,
+    require_all: bool,
+    slot: float | None = None,
+) -> BatchResult:
+    """
+    Send :meth:`.TimeEntryOperations.batch_time_entries`.
+
+    :param slot: the right to send the request, as in :meth:`.AworkSession.send`.
+    """
+    body = batch_body(operation, time_entry_ids, value, require_all=require_all)
+    path = f"{TIME_ENTRIES}/batch/{operation}"
+    with _explained(f"POST {path}"):
+        status = decode_body(decode_multi_status, session.send("POST", path, json=body, slot=slot))
+    return batch_result(status, operation=operation, asked=body["timeEntryIds"])
 
 
 def _refuse_cleared(changes: Body, *names: str) -> None:

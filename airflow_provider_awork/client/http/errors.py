@@ -11,7 +11,7 @@ import difflib
 import re
 from collections.abc import Collection
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 import msgspec
 
@@ -35,6 +35,7 @@ from airflow_provider_awork.exceptions import (
 # 408 request time-out, 409 conflict, 425 too early: true only now.
 TRANSIENT_STATUSES = {408, 409, 425}
 MOST_OF_A_LOCATION = 200
+LONGEST_USUAL_FILTER = 7500  # characters; many servers take 8 KB for the whole request line
 TEXTS = re.compile(r"'(?:[^']|'')*'")
 NAMES = re.compile(r"[A-Za-z_][\w/]*")
 # Of the filter language.
@@ -86,6 +87,9 @@ def error_from(
     if 300 <= answer.status < 400:
         summary, way_out = _redirect(answer)
         details.append(way_out)
+    if answer.status == 414 and filterby:
+        summary, way_out = _too_long(filterby)
+        details.append(way_out)
     if answer.status == 407:
         summary = "proxies: the proxy wants a user and a password"
         details.append("Put them into its URL in the extra 'proxies'.")
@@ -121,6 +125,16 @@ def unknown_property(filterby: str, said: str) -> str | None:
         if hint or repr(name) in said:
             return f"filterby: no property {name!r}{hint}"
     return None
+
+
+def _too_long(filterby: str) -> tuple[str, str]:
+    """Return how long a filter is in a URL, and how many of the values that it joins with ``or`` fit."""
+    length, values = len(quote_plus(filterby)), filterby.count(" or ") + 1
+    fit = max(1, int(min(LONGEST_USUAL_FILTER, length / 2) * values / length))
+    return (
+        f"filterby: too long for one request ({length:,} characters in the URL)",
+        f"It joins {values} values by 'or', of which about {fit} fit. Spread them over several requests.",
+    )
 
 
 def _redirect(answer: Answer) -> tuple[str, str]:

@@ -78,15 +78,17 @@ class RateLimiter:
         )
 
     @contextmanager
-    def slot(self) -> Iterator[float]:
+    def slot(self, *, room: int = 1) -> Iterator[float]:
         """
         Wait for the right to send one request; hold it until the answer is there.
 
         Yields the time of sending, for :meth:`observe`.
 
+        :param room: how many requests, this one among them, must fit into what is left of the minute. Those that are
+            sent while the slot is held then need not wait.
         :raises AworkError: the limiter was closed.
         """
-        sent = self._acquire()
+        sent = self._acquire(room)
         try:
             yield sent
         finally:
@@ -147,7 +149,7 @@ class RateLimiter:
             self._closed = True
             self._changed.notify_all()
 
-    def _acquire(self) -> float:
+    def _acquire(self, room: int) -> float:
         started = time.monotonic()
         logged = False
         with self._changed:
@@ -155,7 +157,7 @@ class RateLimiter:
                 if self._closed:
                     raise AworkError("the connection to awork was closed: the task is being stopped")
                 now = time.monotonic()
-                wait = self._wait(now)
+                wait = self._wait(now, room)
                 if wait <= 0:
                     break
                 if wait > 2 and not logged and self._paused_until <= now:
@@ -168,11 +170,12 @@ class RateLimiter:
             self.waited_seconds += now - started
         return now
 
-    def _wait(self, now: float) -> float:
-        own = max(self._paused_until - now, self._next_at - now, self._own_minute.wait(now))
+    def _wait(self, now: float, room: int = 1) -> float:
+        own = max(self._paused_until - now, self._next_at - now, self._own_minute.wait(now, room))
         if own > 0:
             return own
-        return max(budget.wait(now, self._in_flight) for budget in (self._server_minute, self._server_second))
+        planned = self._in_flight + room - 1
+        return max(self._server_minute.wait(now, planned), self._server_second.wait(now, self._in_flight))
 
 
 class _SlidingWindow:
@@ -182,10 +185,11 @@ class _SlidingWindow:
         self._sent: deque[float] = deque(maxlen=limit)
         self._length = length
 
-    def wait(self, now: float) -> float:
-        if len(self._sent) < (self._sent.maxlen or 0):
-            return 0.0
-        return self._sent[0] + self._length - now
+    def wait(self, now: float, room: int = 1) -> float:
+        """Seconds until ``room`` requests fit, or as many as ever do."""
+        limit = self._sent.maxlen or 0
+        missing = len(self._sent) + min(room, limit) - limit
+        return self._sent[missing - 1] + self._length - now if missing > 0 else 0.0
 
     def add(self, now: float) -> None:
         self._sent.append(now)
@@ -222,6 +226,7 @@ class _ServerBudget:
                 self._ends = now + reset if new_window else min(self._ends, now + reset)
 
     def wait(self, now: float, in_flight: int) -> float:
+        """Seconds until one more request fits beside those in flight."""
         if in_flight < self._remaining:
             return 0.0
         if now < self._ends:

@@ -94,7 +94,7 @@ class AworkSession:
         failures, first_failure = 0, 0.0
         while True:
             try:
-                return parse(self._send("GET", path, params=params))
+                return parse(self._send("GET", path, params=params, tries=self._retry.rate_limit_tries))
             except (AworkTransportError, AworkServerError) as error:
                 failures += 1
                 first_failure = first_failure or time.monotonic()
@@ -110,22 +110,45 @@ class AworkSession:
                 log.warning("GET %s: try %d failed, next in %.1f s: %s", path, failures, wait, cause)
             self.limiter.sleep(wait)
 
-    def send(self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None) -> Answer:
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        slot: float | None = None,
+        waits: bool = False,
+    ) -> Answer:
         """
-        Send a change once. Only a 429, which means that nothing was done, is tried again.
+        Send a change once.
 
+        :param slot: the right to send it, which the caller holds (:meth:`.RateLimiter.slot`); None takes one.
+        :param waits: wait and send it again after a 429, which means that nothing was done. Only for a change that does
+            not rest on a state that was read: that state may be another one after the wait.
+        :raises AworkRateLimitError: 429. Later requests of this session wait as long as awork says.
         :raises AworkTransportError: the answer is lost; whether awork made the change is unknown.
         """
-        return self._send(method, path, params=params, json=json)
+        tries = self._retry.rate_limit_tries if waits else 1
+        return self._send(method, path, params=params, json=json, slot=slot, tries=tries)
 
     def close(self) -> None:
         """Wake waiting requests and close the connections."""
         self.limiter.close()
         self._http.close()
 
-    def _send(self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None) -> Answer:
-        for refusals in range(1, self._retry.rate_limit_tries + 1):
-            with self.limiter.slot() as sent:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None,
+        json: Any = None,
+        slot: float | None = None,
+        tries: int,
+    ) -> Answer:
+        for refusals in range(1, tries + 1):
+            with self.limiter.slot() if slot is None else contextlib.nullcontext(slot) as sent:
                 status, answer = self._exchange(method, path, params, json)
                 self.limiter.observe(answer.headers, sent=sent)
             if status != 429:

@@ -162,7 +162,8 @@ class Operand:
         """
         One of the values, written as ``eq`` joined by ``or``: awork documents ``in`` inside ``any`` alone.
 
-        The values of a set are sorted by their text, so that each process writes the same expression.
+        The values of a set are sorted by their text, so that each process writes the same expression. A request holds
+        some hundred values: the error for a longer one (414) says how many fit.
 
         :raises AworkConfigError: there are no values; then nothing can match, and no request is needed.
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from typing import Any
 
 import pytest
 
+from airflow_provider_awork.client.client import AworkClient
 from airflow_provider_awork.client.http.config import build_config
 from airflow_provider_awork.client.http.rate_limit import RateLimiter
 from airflow_provider_awork.client.http.retries import RetryRules
 from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.client.lists.answers import decode_page
+from airflow_provider_awork.client.lists.conditions import field
 from airflow_provider_awork.client.properties import TIME_ENTRY_PROPERTIES
 from airflow_provider_awork.columns.model import DERIVED
 from airflow_provider_awork.columns.time_entry import TIME_ENTRY
@@ -267,3 +271,17 @@ def test_a_property_that_is_none_is_named_with_the_one_that_is_meant(
 def test_the_properties_are_those_of_the_columns() -> None:
     paths = {column.path.replace(".", "/") for column in TIME_ENTRY.columns if column.path != DERIVED}
     assert [path for path in paths if path not in TIME_ENTRY_PROPERTIES] == []
+
+
+def test_a_filter_that_is_too_long_says_how_long_it_is_and_how_many_values_fit(awork: Sandbox) -> None:
+    many = field("id").in_([f"00000000-0000-4000-8000-{number:012}" for number in range(150)])
+    awork.faults.add(lambda request, _: Answer(414, "") if len(request.query.get("filterby", "")) > 5000 else None)
+    with closing(AworkClient(build_config(token=awork.token, base_url=awork.url))) as client:
+        with pytest.raises(AworkRequestError) as caught:
+            client.count("timeentries", filterby=many)
+        first, second, *_ = str(caught.value).splitlines()
+        assert first == "filterby: too long for one request (8,396 characters in the URL)"
+        fit = re.search(r"150 values by 'or', of which about (\d+) fit", str(caught.value))
+        assert fit, second
+        fewer = field("id").in_([f"00000000-0000-4000-8000-{number:012}" for number in range(int(fit[1]))])
+        assert client.count("timeentries", filterby=fewer) == 0
