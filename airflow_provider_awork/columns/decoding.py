@@ -17,7 +17,6 @@ import msgspec
 from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.columns.model import (
     BOOLEAN,
-    DERIVED,
     INTEGER,
     JSON,
     NUMBER,
@@ -27,6 +26,7 @@ from airflow_provider_awork.columns.model import (
     RawEntry,
     RowModel,
     Values,
+    column_name,
     text_or_none,
 )
 from airflow_provider_awork.exceptions import AworkTransportError
@@ -64,12 +64,14 @@ class RowDecoder:
     """
 
     def __init__(self, model: RowModel, unknown_fields: Counter[str]) -> None:
-        leaves = [column for column in model.columns if column.path != DERIVED]
-        keys = dict.fromkeys(column.path.partition(".")[0] for column in leaves if "." in column.path)
+        keys = dict.fromkeys(column.path.partition(".")[0] for column in model.leaves if "." in column.path)
         self.model = model
         self._unknown_fields = unknown_fields
-        self._own_columns = [column for column in leaves if "." not in column.path]
-        self._objects = {key: _Objects(key, [c for c in leaves if c.path.startswith(f"{key}.")]) for key in keys}
+        self._own_columns = [column for column in model.leaves if "." not in column.path]
+        self._objects = {key: _Objects(key, model) for key in keys}
+        self._ids_beside = {
+            key: column_name(model.repeated_ids[f"{key}.id"]) for key in keys if f"{key}.id" in model.repeated_ids
+        }
         own = {column.path: column.type for column in self._own_columns}
         self._row = _ObjectModel("", own | dict.fromkeys(keys, JSON), {})
 
@@ -121,7 +123,11 @@ class RowDecoder:
             for (key, objects), raws in zip(self._objects.items(), columns, strict=False):
                 objects.point_to(raws)
                 for row, extra in objects.unfitting(self._unknown_fields):
-                    extras[row] = {**cast(dict[str, Any], extras.get(row) or {}), key: extra}
+                    extras[row] = _with_members(extras.get(row), {key: extra})
+            for key, beside in self._ids_beside.items():
+                for row, other_id in self._objects[key].other_ids(values[beside]):
+                    extras[row] = _with_members(extras.get(row), {key: {"id": other_id}})
+                    self._unknown_fields[f"{key}.id"] += 1
             json_columns = [column.name for column in self._own_columns if column.type is JSON]
             values |= {name: list(map(text_or_none, values[name])) for name in json_columns}
             values |= self.model.derive(values, self._objects)
@@ -154,10 +160,17 @@ class RowDecoder:
 class _Objects:
     """The distinct objects under one key of the rows, by number, and which one each of the current rows has."""
 
-    def __init__(self, key: str, columns: Sequence[Column]) -> None:
-        self.columns = columns
-        self._model = _object_model(key, columns)
-        self._paths = [column.path.split(".")[1:] for column in columns]
+    def __init__(self, key: str, model: RowModel) -> None:
+        inside = f"{key}."
+        self.columns = [column for column in model.columns if column.path.startswith(inside)]
+        self._model = _object_model(key, [leaf for leaf in model.leaves if leaf.path.startswith(inside)])
+        self._paths = [column.path.split(".")[1:] for column in self.columns]
+        self._repeated_ids = [
+            (path.split(".")[1:], beside.split(".")[1:])
+            for path, beside in model.repeated_ids.items()
+            if beside.startswith(inside)
+        ]
+        self._has_id = f"{key}.id" in model.repeated_ids
         self._forget()
 
     def _forget(self) -> None:
@@ -165,6 +178,7 @@ class _Objects:
         self._current: list[int] = []
         self._texts: list[str | None] = []
         self._values: Values = {column.name: [] for column in self.columns}
+        self._ids: list[str | None] = []
         self._unfitting: dict[int, tuple[Extra, list[str]]] = {}
         self._arrays: pa.RecordBatch | None = None
         self._cells: dict[Sequence[Column], list[Any]] = {}
@@ -174,6 +188,12 @@ class _Objects:
         for path, values in zip(self._paths, self._values.values(), strict=True):
             leaf = _leaf(struct, path)
             values.append(text_or_none(leaf) if isinstance(leaf, msgspec.Raw) else leaf)
+        if self._has_id:
+            self._ids.append(struct.id)
+        for path, beside in self._repeated_ids:
+            if (other_id := _leaf(struct, path)) not in (None, _leaf(struct, beside)):
+                extra = _with_members(extra, _nested(path, other_id))
+                unknown = [*unknown, self._model.prefix + ".".join(path)]
         if extra is not None:
             self._unfitting[len(self._numbers)] = extra, unknown
 
@@ -192,6 +212,14 @@ class _Objects:
                 extra, unknown = self._unfitting[number]
                 unknown_fields.update(unknown)
                 yield row, extra
+
+    def other_ids(self, ids: Sequence[str | None]) -> Iterable[tuple[int, str]]:
+        """The rows whose object has another id than the row says, with the id in the object."""
+        inside = [self._ids[number] for number in self._current]
+        if inside != ids:  # by far the most rows agree
+            for row, (own, other) in enumerate(zip(inside, ids, strict=True)):
+                if own is not None and own != other:
+                    yield row, own
 
     def texts(self) -> list[str | None]:
         """The object of each row as JSON."""
@@ -306,3 +334,19 @@ def _leaf(value: Any, path: Sequence[str]) -> Any:
     for key in path:
         value = None if value is None else getattr(value, key)
     return value
+
+
+def _nested(path: Sequence[str], value: Any) -> dict[str, Any]:
+    """The object that has a value at a path."""
+    for key in reversed(path):
+        value = {key: value}
+    return cast(dict[str, Any], value)
+
+
+def _with_members(extra: Extra | None, members: Mapping[str, Any]) -> dict[str, Any]:
+    """What did not fit into an object, with further members of it; objects in it are put together."""
+    merged = dict(cast(dict[str, Any], extra or {}))
+    for key, value in members.items():
+        inner = merged.get(key)
+        merged[key] = _with_members(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return merged

@@ -12,7 +12,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from airflow_provider_awork.columns.model import DERIVED, Column, ColumnType, ObjectsInRows, RowModel, Values
+from airflow_provider_awork.columns.model import (
+    DERIVED,
+    Column,
+    ColumnType,
+    ObjectsInRows,
+    RowModel,
+    Values,
+    leaf_column,
+)
 from airflow_provider_awork.columns.times import parse_instant
 
 IS_API_USER = Column(
@@ -62,7 +70,9 @@ class ListModel:
         :param api_user_ids: the ids of the API users; None if they are unknown.
         """
         leaves = dict(word.partition(":")[::2] for word in self.leaves.split())
-        columns = {path: _column(path, kind, leaves) for path, kind in leaves.items()}
+        columns = {
+            path: leaf_column(path, _KINDS[kind or "text"], "As awork sends it.") for path, kind in leaves.items()
+        }
         instants = [columns[path] for path, kind in leaves.items() if kind == _INSTANT]
         timestamps = [_timestamp(column) for column in instants]
 
@@ -79,18 +89,11 @@ class ListModel:
 
         return RowModel(
             name=self.row,
-            columns=(*columns.values(), *timestamps, *self.derived, EXTRA),
+            leaves=tuple(columns.values()),
+            derived=(*timestamps, *self.derived, EXTRA),
             derive=derive,
             distinct=frozenset({"id", *(column.name for column in instants)}),
         )
-
-
-def _column(path: str, kind: str, leaves: Mapping[str, str]) -> Column:
-    name = re.sub("[A-Z]", lambda match: "_" + match[0].lower(), path.replace(".", "_"))
-    owner = path.removesuffix(".id")
-    if owner != path and f"{owner}Id" in leaves:
-        name = f"{name.removesuffix('_id')}_nested_id"
-    return Column(name, _KINDS[kind or "text"], path, "As awork sends it.")
 
 
 def _timestamp(column: Column) -> Column:

@@ -11,10 +11,12 @@ Nothing is dropped: keys that the model does not know, and values that do not fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -63,6 +65,46 @@ class Column:
     description: str
 
 
+def column_name(path: str) -> str:
+    """
+    Name the column of a path: its keys in snake_case, each without the name of the object it is in.
+
+    >>> column_name("task.taskStatus.name"), column_name("task.parentTask.name")
+    ('task_status_name', 'task_parent_name')
+    """
+    keys = [re.sub("[A-Z]", lambda match: "_" + match[0].lower(), key) for key in path.split(".")]
+    parts = keys[:1]
+    for parent, key in pairwise(keys):
+        parts.append(key.removesuffix(f"_{parent}"))
+        if key.startswith(f"{parent}_") and parts[-2] == parent:
+            del parts[-2]
+    return "_".join(parts)
+
+
+def leaf_column(path: str, kind: ColumnType, description: str) -> Column:
+    """The column of a leaf of awork's model."""
+    return Column(column_name(path), kind, path, description)
+
+
+def find_repeated_ids(paths: Collection[str]) -> dict[str, str]:
+    """
+    Find the ids inside objects that repeat an id beside the object.
+
+    :return: path of the id beside the object by the path of the id inside.
+
+    >>> find_repeated_ids(["userId", "user.id", "task.parentId", "task.parentTask.id", "task.company.id"])
+    {'user.id': 'userId', 'task.parentTask.id': 'task.parentId'}
+    """
+    repeated = {}
+    for path in paths:
+        owner = path.removesuffix(".id")
+        for beside in (f"{owner}Id", f"{owner.removesuffix('Task')}Id"):
+            if owner != path and beside in paths:
+                repeated[path] = beside
+                break
+    return repeated
+
+
 class ObjectsInRows(Protocol):
     """The objects under one key of some rows, such as their projects."""
 
@@ -79,16 +121,28 @@ class RowModel:
     What the rows of one list are as data.
 
     :param name: what one row is, such as ``time entry``.
-    :param columns: the leaves of awork's model, then the derived columns, the last of which is ``extra``.
+    :param leaves: the columns of the leaves of awork's model.
+    :param derived: the derived columns, the last of which is ``extra``.
     :param derive: from the values of the row's own leaves, and the objects in it by their key, the values of the
         derived columns, and those of other columns that it replaces.
     :param distinct: text columns whose values hardly repeat: they gain nothing from a dictionary.
     """
 
     name: str
-    columns: tuple[Column, ...]
+    leaves: tuple[Column, ...]
+    derived: tuple[Column, ...]
     derive: Callable[[Values, Mapping[str, ObjectsInRows]], Values]
     distinct: frozenset[str]
+
+    @cached_property
+    def repeated_ids(self) -> Mapping[str, str]:
+        """The leaves that have no column, as they repeat another leaf; they go to ``extra`` where they differ."""
+        return find_repeated_ids([column.path for column in self.leaves])
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of a file."""
+        return (*(column for column in self.leaves if column.path not in self.repeated_ids), *self.derived)
 
     @cached_property
     def arrow_schema(self) -> pa.Schema:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from airflow_provider_awork.columns.model import DERIVED
 from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 
 FREE_FIELDS = ("task/project/",)  # objects whose fields the model does not name
@@ -48,5 +47,5 @@ def has_path(entry: dict[str, Any], path: str) -> bool:
 
 def documented_fields() -> set[str]:
     """The paths of awork's documented fields, those of the objects on the way included."""
-    paths = [column.path.split(".") for column in TIME_ENTRY.columns if column.path != DERIVED]
+    paths = [column.path.split(".") for column in TIME_ENTRY.leaves]
     return {"/".join(path[: depth + 1]) for path in paths for depth in range(len(path))}

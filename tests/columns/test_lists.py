@@ -14,7 +14,7 @@ import requests
 from airflow_provider_awork.client.lists.resources import RESOURCES
 from airflow_provider_awork.columns.decoding import RowDecoder
 from airflow_provider_awork.columns.lists import LIST_MODELS
-from airflow_provider_awork.columns.model import DERIVED, RowModel
+from airflow_provider_awork.columns.model import RowModel
 from airflow_provider_awork.sandbox import Sandbox
 from tests.helpers.openapi import leaves
 
@@ -37,8 +37,7 @@ def test_columns_are_the_leaves_of_the_official_model(name: str) -> None:
     resource = RESOURCES[name]
     schema = resource.endpoint(None if resource.path else PROJECT).row_schema
     whole = {"project"} if schema == "ProjectMilestone" else frozenset()
-    columns = LIST_MODELS[name].to_row_model().columns
-    assert {c.path: c.type for c in columns if c.path != DERIVED} == dict(leaves(schema, whole=whole))
+    assert {c.path: c.type for c in LIST_MODELS[name].to_row_model().leaves} == dict(leaves(schema, whole=whole))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -52,8 +51,8 @@ def test_names_are_unique_and_extra_comes_last(name: str) -> None:
 def test_columns_are_only_ever_appended() -> None:
     names = {name: [column.name for column in model.to_row_model().columns] for name, model in LIST_MODELS.items()}
     assert (names["users"][1:3], names["users"].index("created_at")) == (["first_name", "last_name"], 28)
-    assert (names["projects"].index("project_status_nested_id"), names["projects"].index("company_name")) == (26, 34)
-    assert (names["projecttasks"].index("due_on"), names["projecttasks"].index("due_at")) == (5, 96)
+    assert (names["projects"].index("project_status_name"), names["projects"].index("company_name")) == (25, 31)
+    assert (names["projecttasks"].index("due_on"), names["projecttasks"].index("due_at")) == (5, 91)
 
 
 def rows_of(awork: Sandbox, path: str) -> list[msgspec.Raw]:
@@ -94,7 +93,9 @@ def test_values_of_a_project(awork: Sandbox) -> None:
     rows = rows_of(awork, "projects")
     table = RowDecoder(LIST_MODELS["projects"].to_row_model(), Counter()).to_arrow(rows)
     for project, row in zip(map(sent, rows), table.to_pylist(), strict=True):
-        assert row["company_id"] == row["company_nested_id"] == project["company"]["id"]
+        assert row["company_id"] == project["company"]["id"]
+        assert row["project_status_id"] == project["projectStatus"]["id"]
+        assert row["extra"] is None
         assert row["project_type_name"] == project["projectType"]["name"]
         assert json.loads(row["company_tags"]) == []
         assert row["time_budget"] == project["timeBudget"]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain
+from string import ascii_lowercase
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_awork.columns.decoding import RowDecoder
-from airflow_provider_awork.columns.model import DERIVED, Column, ColumnType, to_texts
+from airflow_provider_awork.columns.lists import LIST_MODELS
+from airflow_provider_awork.columns.model import DERIVED, Column, ColumnType, RowModel, column_name, to_texts
 from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 from airflow_provider_awork.exceptions import AworkTransportError
 from tests.helpers.entries import Entry, make_entries, page, raw, raw_entries, split, split_instant
@@ -39,23 +41,51 @@ def entry() -> Entry:
 
 
 def test_columns_are_the_leaves_of_the_official_model() -> None:
-    assert {c.path: c.type for c in TIME_ENTRY.columns if c.path != DERIVED} == dict(
-        leaves("TimeTracking", whole={"task.project"})
-    )
+    assert {leaf.path: leaf.type for leaf in TIME_ENTRY.leaves} == dict(leaves("TimeTracking", whole={"task.project"}))
+    without_column = {leaf.path for leaf in TIME_ENTRY.leaves} - {column.path for column in TIME_ENTRY.columns}
+    assert without_column == {
+        *("typeOfWork.id", "user.id", "project.id", "task.id", "task.taskStatus.id", "task.parentTask.id")
+    }
+
+
+MODELS = {"timeentries": TIME_ENTRY, **{name: model.to_row_model() for name, model in LIST_MODELS.items()}}
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
+def test_no_column_repeats_the_object_it_is_in(model: RowModel) -> None:
+    names = [column.name for column in model.columns]
+    assert [name for name in names if re.search(r"(^|_)(\w+)_\2(_|$)", name)] == []
+    assert len(set(names)) == len(names)
+    for column in model.columns:
+        assert set(column.name) <= set(ascii_lowercase + "_")
+        for owner in column.path.split(".")[:-1]:
+            assert not re.search(rf"{snake_case(owner)}_(\w+_)?{snake_case(owner)}(_|$)", column.name)
 
 
 def snake_case(path: str) -> str:
     return re.sub("[A-Z]", lambda match: "_" + match[0].lower(), path.replace(".", "_"))
 
 
-def test_names_are_the_paths_in_snake_case() -> None:
-    paths = {column.path for column in TIME_ENTRY.columns}
-    for column in TIME_ENTRY.columns:
-        owner = column.path.removesuffix(".id")
-        if f"{owner}Id" in paths and owner != column.path and owner != "task.parentTask":
-            assert column.name == f"{snake_case(owner)}_nested_id"
-        elif column.path != DERIVED:
-            assert column.name == snake_case(column.path)
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("user.firstName", "user_first_name"),
+        ("project.projectKey", "project_key"),
+        ("project.projectStatus.id", "project_status_id"),
+        ("project.projectType.isArchived", "project_type_is_archived"),
+        ("project.company.name", "project_company_name"),
+        ("project.projects", "project_projects"),
+        ("task.taskIdentifier", "task_identifier"),
+        ("task.taskStatusId", "task_status_id"),
+        ("task.taskStatus.name", "task_status_name"),
+        ("task.parentTask.name", "task_parent_name"),
+        ("task.project", "task_project"),
+        ("parentTask.name", "parent_task_name"),
+        ("status.isDeactivated", "status_is_deactivated"),
+    ],
+)
+def test_names_are_the_paths_in_snake_case_without_repetition(path: str, name: str) -> None:
+    assert column_name(path) == name
 
 
 def test_names_are_unique_and_derived_columns_come_last() -> None:
@@ -68,8 +98,8 @@ def test_names_are_unique_and_derived_columns_come_last() -> None:
 def test_columns_are_only_ever_appended() -> None:
     """Readers put files of different versions together by position, so what was released stays where it was."""
     names = [column.name for column in TIME_ENTRY.columns]
-    assert (names.index("id"), names.index("duration"), names.index("project_company_name")) == (0, 8, 44)
-    assert (names.index("started_at"), names.index("extra")) == (77, 87)
+    assert (names.index("id"), names.index("duration"), names.index("project_company_name")) == (0, 8, 41)
+    assert (names.index("started_at"), names.index("extra")) == (71, 81)
 
 
 def test_markdown_has_a_row_for_each_column() -> None:
@@ -155,8 +185,8 @@ def test_unknown_keys_go_to_extra_and_are_counted() -> None:
         ("user", "Zoë", "user_first_name"),
         ("user.firstName", ["Zoë"], "user_first_name"),
         ("project.company", [], "project_company_name"),
-        ("task.taskStatus.order", "1", "task_task_status_order"),
-        ("task.parentTask.name", 1, "task_parent_task_name"),
+        ("task.taskStatus.order", "1", "task_status_order"),
+        ("task.parentTask.name", 1, "task_parent_name"),
     ],
 )
 def test_values_of_another_type_go_to_extra(path: str, value: Any, column: str) -> None:
@@ -187,6 +217,34 @@ def test_an_entry_that_is_no_object_goes_to_extra() -> None:
     values, unknown_fields = values_of(b"[1, 2]")
     assert values["extra"] == "[1, 2]"
     assert unknown_fields == {"(entry)": 1}
+
+
+def test_an_id_in_an_object_that_differs_from_the_id_beside_it_goes_to_extra() -> None:
+    same, other = entry(), entry()
+    other["user"] = {**other["user"], "id": "another", "mood": 1}
+    other["task"] = {
+        **other["task"],
+        "id": "a task",
+        "taskStatus": {**other["task"]["taskStatus"], "id": "a status", "colour": "red"},
+        "parentTask": {"id": "a parent"},
+    }
+    del other["projectId"]
+    unknown_fields: Counter[str] = Counter()
+    decoder = RowDecoder(TIME_ENTRY, unknown_fields)
+    for _ in range(2):
+        extras = decoder.to_arrow(split(page([same, other, same])))["extra"].to_pylist()
+        assert extras[0] is extras[2] is None
+        assert json.loads(extras[1]) == {
+            "user": {"id": "another", "mood": 1},
+            "project": {"id": same["project"]["id"]},
+            "task": {
+                "id": "a task",
+                "taskStatus": {"id": "a status", "colour": "red"},
+                "parentTask": {"id": "a parent"},
+            },
+        }
+    differing = ["user.id", "project.id", "task.id", "task.taskStatus.id", "task.parentTask.id"]
+    assert unknown_fields == dict.fromkeys([*differing, "user.mood", "task.taskStatus.colour"], 2)
 
 
 def test_64_bits() -> None:
@@ -384,9 +442,7 @@ def merge(into: Entry, other: Entry) -> Entry:
 @st.composite
 def odd_entries(draw: st.DrawFn) -> Entry:
     """Entries with any of the columns, now and then with values of another type or unknown keys."""
-    chosen: list[Column] = draw(
-        st.lists(st.sampled_from([c for c in TIME_ENTRY.columns if c.path != DERIVED]), max_size=12)
-    )
+    chosen: list[Column] = draw(st.lists(st.sampled_from(TIME_ENTRY.leaves), max_size=12))
     sent: Entry = {}
     for column in chosen:
         merge(sent, nested(column.path, draw(LEAVES[column.type] | st.none() | st.sampled_from([0, "", [], {"a": 1}]))))
@@ -400,6 +456,7 @@ def test_nothing_is_lost_and_arrow_and_texts_hold_the_same(entries: list[Entry])
     batch = split(page(entries))
     values = RowDecoder(TIME_ENTRY, Counter()).decode(batch)
     for index, sent in enumerate(entries):
+        drop_repeated_ids(sent)
         if at(sent, "task.project") is not None and at(sent, "task.project") == sent.get("project"):
             del sent["task"]["project"]  # left out where it is the same
         assert without_nulls(restored(values, index)) == without_nulls(sent)
@@ -409,6 +466,13 @@ def test_nothing_is_lost_and_arrow_and_texts_hold_the_same(entries: list[Entry])
     )
     for column in TIME_ENTRY.columns:
         assert [as_text(value) for value in table[column.name].to_pylist()] == texts[column.name]
+
+
+def drop_repeated_ids(sent: Entry) -> None:
+    for path, beside in TIME_ENTRY.repeated_ids.items():
+        own = at(sent, beside)
+        if isinstance(own, str) and at(sent, path) == own:
+            del at(sent, path.removesuffix(".id"))["id"]
 
 
 def texts_of(decoder: RowDecoder, batch: Sequence[msgspec.Raw]) -> dict[str, list[str | None]]:

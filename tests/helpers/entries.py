@@ -112,7 +112,7 @@ def _project(chance: random.Random, number: int) -> Entry:
 
 def _task(chance: random.Random, number: int, project: Entry) -> Entry:
     status = {**_status(chance, "Todo"), "order": 1.5, "icon": "arrow_forward"}
-    identifier = _guid(chance)
+    identifier, parent = _guid(chance), _guid(chance)
     return {
         "id": identifier,
         "name": _text(chance, 40),
@@ -126,8 +126,8 @@ def _task(chance: random.Random, number: int, project: Entry) -> Entry:
         "taskStatus": status,
         "createdBy": _guid(chance),
         "correlationId": identifier,
-        "parentId": _guid(chance),
-        "parentTask": {"id": _guid(chance), "name": _text(chance, 30)},
+        "parentId": parent,
+        "parentTask": {"id": parent, "name": _text(chance, 30)},
     }
 
 

@@ -201,7 +201,7 @@ def test_halves_of_surrogate_pairs_are_in_the_column_extra(
         assert int(row["resource_version"]) == entry["resourceVersion"]
         assert extra.get("newField") == entry.get("newField")
         assert (row["note"] or extra.get("note")) == entry.get("note")
-        assert (row["project_nested_id"] or None) == entry.get("project", {}).get("id")
+        assert (row["project_id"] or None) == entry.get("project", {}).get("id")
         if "project" in extra:
             assert extra["project"] == {"name": halves, "company": {"name": halves}}
             assert row["project_company_id"] == entry["project"]["company"]["id"]

@@ -18,7 +18,6 @@ from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.client.lists.answers import decode_page
 from airflow_provider_awork.client.lists.conditions import field
 from airflow_provider_awork.client.properties import TIME_ENTRY_PROPERTIES
-from airflow_provider_awork.columns.model import DERIVED
 from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 from airflow_provider_awork.exceptions import (
     AworkApiError,
@@ -269,7 +268,7 @@ def test_a_property_that_is_none_is_named_with_the_one_that_is_meant(
 
 
 def test_the_properties_are_those_of_the_columns() -> None:
-    paths = {column.path.replace(".", "/") for column in TIME_ENTRY.columns if column.path != DERIVED}
+    paths = {column.path.replace(".", "/") for column in TIME_ENTRY.leaves}
     assert [path for path in paths if path not in TIME_ENTRY_PROPERTIES] == []
 
 
