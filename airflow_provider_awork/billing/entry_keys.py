@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from airflow_provider_awork.client.entries.arguments import checked_id
+from airflow_provider_awork.client.entries.timers import has_open_timer
 from airflow_provider_awork.client.instants import instant_key
 from airflow_provider_awork.exceptions import AworkConfigError, AworkPagingError
 
@@ -49,12 +50,14 @@ class EntryState(EntryKey, frozen=True, kw_only=True, rename="camel"):
     task_id: str | None = None
     user_id: str | None = None
     start_time_utc: str | None = None
+    start_time_local: str | None = None
     end_time_utc: str | None = None
+    end_time_local: str | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether its timer runs or is paused, as the sensor counts them; its duration is then not known yet."""
-        return bool(self.start_time_utc) and not self.end_time_utc
+        """Whether its timer runs or is paused; its duration is then not known yet."""
+        return has_open_timer(self.start_time_utc, self.start_time_local, self.end_time_utc, self.end_time_local)
 
     def has(self, operation: str, value: bool | str | None) -> bool:
         """Whether a batch operation would leave the entry as it is. ``setIsBillable`` False also clears *billed*."""

@@ -128,7 +128,7 @@ def _keys_in_ndjson(file: Path, compression: str) -> Iterator[EntryKey]:
 
 def _keys_in_csv(file: Path, compression: str) -> Iterator[EntryKey]:
     csv.field_size_limit(sys.maxsize)  # notes can be longer than its default of 128 KB
-    with _unpacked(file, compression) as data, io.TextIOWrapper(data, encoding="utf-8", newline="") as text:
+    with _unpacked(file, compression) as data, io.TextIOWrapper(data, encoding="utf-8-sig", newline="") as text:
         for row in csv.DictReader(text):
             yield _key_of({name: row[name] or None for name in COLUMNS})
 

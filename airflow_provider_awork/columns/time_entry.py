@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from airflow_provider_awork.client.entries.timers import TIME_FIELDS, has_open_timer
 from airflow_provider_awork.columns.model import (
     BOOLEAN,
     DATE,
@@ -27,6 +28,7 @@ from airflow_provider_awork.columns.model import (
     ObjectsInRows,
     RowModel,
     Values,
+    column_name,
     leaf_column,
 )
 from airflow_provider_awork.columns.times import combine_day_and_time, parse_day, parse_instant
@@ -124,20 +126,19 @@ _DERIVED: tuple[Column, ...] = (
     Column("work_date", DATE, DERIVED, "Day the work counts for: start_date_local as a date."),
     Column("created_at", TIMESTAMP_UTC, DERIVED, "created_on as a timestamp."),
     Column("updated_at", TIMESTAMP_UTC, DERIVED, "updated_on as a timestamp."),
-    Column("is_running", BOOLEAN, DERIVED, "Timer runs: a start time, no end, duration 0, no open break."),
-    Column("is_paused", BOOLEAN, DERIVED, "Timer is paused: as running, but the last break is open."),
+    Column(
+        "is_running", BOOLEAN, DERIVED, "Timer runs: a start time, no end time (whatever the duration), no open break."
+    ),
+    Column("is_paused", BOOLEAN, DERIVED, "Timer is paused: a start time, no end time, and the last break is open."),
     Column("is_duration_only", BOOLEAN, DERIVED, "Seconds were entered without a start and an end time."),
     Column("extra", JSON, DERIVED, "Keys the model does not know and values that do not fit their column; else null."),
 )
 
-_STATE_COLUMNS = (
-    *("start_time_utc", "start_time_local", "end_time_utc", "end_time_local"),
-    *("end_date_utc", "end_date_local", "duration", "breaks"),
-)
+_STATE_FIELDS = (*TIME_FIELDS, "duration", "breaks")
 
 
 def _derive(values: Values, objects: Mapping[str, ObjectsInRows]) -> Values:
-    states = list(map(_state, *(values[name] for name in _STATE_COLUMNS)))
+    states = list(map(_state, *(values[column_name(field)] for field in _STATE_FIELDS)))
     return {
         "task_project": [
             None if of_task == own else of_task
@@ -150,9 +151,9 @@ def _derive(values: Values, objects: Mapping[str, ObjectsInRows]) -> Values:
         "work_date": list(map(parse_day, values["start_date_local"])),
         "created_at": list(map(parse_instant, values["created_on"])),
         "updated_at": list(map(parse_instant, values["updated_on"])),
-        "is_running": [state == "running" for state in states],
-        "is_paused": [state == "paused" for state in states],
-        "is_duration_only": [state == "duration only" for state in states],
+        "is_running": [state and state == "running" for state in states],
+        "is_paused": [state and state == "paused" for state in states],
+        "is_duration_only": [state and state == "duration only" for state in states],
     }
 
 
@@ -161,31 +162,27 @@ def _state(
     start_time_local: str | None,
     end_time_utc: str | None,
     end_time_local: str | None,
-    end_date_utc: str | None,
-    end_date_local: str | None,
     duration: int | None,
     breaks: str | None,
 ) -> str | None:
-    """awork has no field for the state: this is how it shows in the others."""
-    started = start_time_utc or start_time_local
-    has_end_time = end_time_utc or end_time_local
-    if not started and not has_end_time:
-        return "duration only" if duration and duration > 0 else None
-    if not started or has_end_time or end_date_utc or end_date_local or duration:
-        return None
-    return "paused" if _has_open_break(breaks) else "running"
+    """Return the state, for which awork has no field; None if the breaks of an open timer cannot be read."""
+    if has_open_timer(start_time_utc, start_time_local, end_time_utc, end_time_local):
+        return _open_state(breaks)
+    if start_time_utc or start_time_local or end_time_utc or end_time_local or not duration or duration < 0:
+        return "finished"
+    return "duration only"
 
 
 class _Break(msgspec.Struct):
     endDate: Any = None
 
 
-def _has_open_break(breaks: str | None) -> bool:
+def _open_state(breaks: str | None) -> str | None:
     try:
         decoded = msgspec.json.decode(breaks or "[]", type=list[_Break])
     except msgspec.DecodeError:
-        return False
-    return bool(decoded) and decoded[-1].endDate is None
+        return None
+    return "paused" if decoded and decoded[-1].endDate is None else "running"
 
 
 TIME_ENTRY = RowModel(

@@ -6,6 +6,7 @@ Encoders of rows: NDJSON, CSV and Parquet.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -51,11 +52,12 @@ class NdjsonEncoder:
 class CsvEncoder:
     """RFC 4180 with a header, UTF-8. Null is an empty cell, an empty text is ``""``."""
 
-    def __init__(self, stream: BinaryIO, decoder: RowDecoder, *, formula_guard: bool) -> None:
+    def __init__(self, stream: BinaryIO, decoder: RowDecoder, *, formula_guard: bool, bom: bool) -> None:
         self._stream = stream
         self._decoder = decoder
         self._formula_guard = formula_guard
-        self._header = [",".join(column.name for column in decoder.model.columns).encode()]
+        header = ",".join(column.name for column in decoder.model.columns)
+        self._header = [header.encode("utf-8-sig" if bom else "utf-8")]
 
     def encode(self, entries: Sequence[RawEntry]) -> bytes:
         cells = self._decoder.to_cells(entries, self._cells)
@@ -116,11 +118,17 @@ class ParquetEncoder:
             pa.default_memory_pool().release_unused()  # it would keep tens of megabytes
 
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet runs as a formula: a sign, in any of its widths, behind nothing but blanks and characters that are
+# not seen. A tab or line break at the start counts alone.
+_FORMULA = re.compile(
+    r"[\t\r\n]|[\s\x00-\x20\x7f-\xa0\xad\u034f\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\ufe00-\ufe0f"
+    r"\ufeff\ufff9-\ufffb\U000e0000-\U000e01ef]*[=+\-@\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20]"
+)
 
 
 def _guarded(texts: Iterable[str | None]) -> list[str | None]:
-    return ["'" + text if text and text.startswith(_FORMULA_STARTS) else text for text in texts]
+    # Nearly all texts begin with a letter or a digit, which is found five times faster than by the expression.
+    return ["'" + text if text and not text[0].isalnum() and _FORMULA.match(text) else text for text in texts]
 
 
 def csv_cells(texts: Sequence[str | None]) -> list[str]:

@@ -36,6 +36,7 @@ def export_rows(
     compression: str | None,
     max_rows_per_file: int | None,
     csv_formula_guard: bool = False,
+    csv_bom: bool = False,
 ) -> Mapping[str, int]:
     """
     Write all rows of a reader into parts and publish each part as soon as it is full. Nothing is committed.
@@ -55,6 +56,7 @@ def export_rows(
         compression=compression,
         max_rows_per_file=max_rows_per_file,
         csv_formula_guard=csv_formula_guard,
+        csv_bom=csv_bom,
     ) as writer:
         for rows in reader:
             if reader.rows == len(rows):

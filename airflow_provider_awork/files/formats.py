@@ -74,6 +74,18 @@ def check_format(file_format: str, compression: str | None = None) -> OutputForm
     return OutputFormat(kind, Compression(chosen))
 
 
+def check_csv_options(output: OutputFormat, **options: bool) -> None:
+    """
+    Check that options of CSV files are not set for another format.
+
+    :param options: each option by the name of its parameter.
+    :raises AworkConfigError: one is.
+    """
+    for name, is_set in options.items():
+        if is_set and output.file_format is not FileFormat.CSV:
+            raise AworkConfigError(f"{name}: only for csv files, and file_format is {output.file_format}")
+
+
 def _check_installed(module: str, extra: str, wish: str) -> None:
     if find_spec(module) is None:
         raise AworkMissingExtraError(f"{wish} needs {module}: pip install 'airflow-provider-awork[{extra}]'")

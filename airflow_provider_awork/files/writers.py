@@ -24,7 +24,7 @@ from airflow_provider_awork.columns.model import RawEntry, RowModel
 from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.files.encoders import CsvEncoder, Encoder, NdjsonEncoder, ParquetEncoder
-from airflow_provider_awork.files.formats import FileFormat, OutputFormat, check_format
+from airflow_provider_awork.files.formats import FileFormat, OutputFormat, check_csv_options, check_format
 from airflow_provider_awork.files.streams import HashedFile, compressed_stream
 
 BLOCK_ROWS = 500
@@ -61,6 +61,7 @@ def open_parts(
     compression: str | None = None,
     max_rows_per_file: int | None = None,
     csv_formula_guard: bool = False,
+    csv_bom: bool = False,
 ) -> PartWriter:
     """
     Open a writer of part files.
@@ -71,6 +72,7 @@ def open_parts(
     :param compression: as in ``check_format``.
     :param max_rows_per_file: rows after which a new file starts; None for one file.
     :param csv_formula_guard: put ``'`` before texts in CSV that a spreadsheet would run as a formula.
+    :param csv_bom: begin each CSV file with the UTF-8 byte order mark.
     :raises AworkConfigError: a parameter cannot work.
     :raises AworkMissingExtraError: as in ``check_format``.
     """
@@ -79,10 +81,14 @@ def open_parts(
         raise AworkConfigError(
             f"max_rows_per_file: {max_rows_per_file} is not a positive whole number; None for one file"
         )
-    if csv_formula_guard and output.file_format is not FileFormat.CSV:
-        raise AworkConfigError(f"csv_formula_guard: only for csv files, and file_format is {output.file_format}")
+    check_csv_options(output, csv_formula_guard=csv_formula_guard, csv_bom=csv_bom)
     return PartWriter(
-        folder, output, model=model, max_rows_per_file=max_rows_per_file, csv_formula_guard=csv_formula_guard
+        folder,
+        output,
+        model=model,
+        max_rows_per_file=max_rows_per_file,
+        csv_formula_guard=csv_formula_guard,
+        csv_bom=csv_bom,
     )
 
 
@@ -102,6 +108,7 @@ class PartWriter:
         model: RowModel,
         max_rows_per_file: int | None,
         csv_formula_guard: bool,
+        csv_bom: bool,
     ) -> None:
         self.unknown_fields: Counter[str] = Counter()
         self._folder = folder
@@ -109,6 +116,7 @@ class PartWriter:
         self._model = model
         self._max_rows = max_rows_per_file
         self._csv_formula_guard = csv_formula_guard
+        self._csv_bom = csv_bom
         self._background = _Background()
         self._file: _PartFile | None = None
         self._sink: HashedFile | None = None
@@ -202,7 +210,7 @@ class PartWriter:
             return ParquetEncoder(cast(BinaryIO, sink), compression, self._decoder)
         stream = compressed_stream(sink, compression)
         if file_format is FileFormat.CSV:
-            return CsvEncoder(stream, self._decoder, formula_guard=self._csv_formula_guard)
+            return CsvEncoder(stream, self._decoder, formula_guard=self._csv_formula_guard, bom=self._csv_bom)
         return NdjsonEncoder(stream)
 
     @cached_property

@@ -68,7 +68,9 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
     :param compression: ``gzip`` (default of NDJSON and CSV), ``zstd`` (default of Parquet; else needs the extra
         ``zstd``), ``snappy`` (Parquet only) or ``none``. (templated)
     :param max_rows_per_file: rows of a file at most; None writes one file.
-    :param csv_formula_guard: put a quote before CSV cells that a spreadsheet would read as a formula.
+    :param csv_formula_guard: put ``'`` before CSV cells that a spreadsheet would run as a formula: those that begin
+        with ``=``, ``+``, ``-`` or ``@`` of any width, also behind blanks and invisible characters.
+    :param csv_bom: begin each CSV file with the UTF-8 byte order mark, by which Excel knows that umlauts are UTF-8.
     :param max_concurrent_requests: requests in flight, 50 at most; None takes the connection's.
     :param fail_if_empty: fail if nothing matches, instead of publishing an empty set.
     :param replace: ``successor``: replace only a set of the same identity (workspace, list, filter, window) by a key
@@ -262,7 +264,9 @@ class AworkListToObjectStorageOperator(AworkToObjectStorageOperator):
     :param compression: ``gzip`` (default of NDJSON and CSV), ``zstd`` (default of Parquet; else needs the extra
         ``zstd``), ``snappy`` (Parquet only) or ``none``. (templated)
     :param max_rows_per_file: rows of a file at most; None writes one file.
-    :param csv_formula_guard: put a quote before CSV cells that a spreadsheet would read as a formula.
+    :param csv_formula_guard: put ``'`` before CSV cells that a spreadsheet would run as a formula: those that begin
+        with ``=``, ``+``, ``-`` or ``@`` of any width, also behind blanks and invisible characters.
+    :param csv_bom: begin each CSV file with the UTF-8 byte order mark, by which Excel knows that umlauts are UTF-8.
     :param max_concurrent_requests: requests in flight, 50 at most; None takes the connection's.
     :param fail_if_empty: fail if nothing matches, instead of publishing an empty set.
     :param replace: ``successor`` or ``any``, as for time entries.

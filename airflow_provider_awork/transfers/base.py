@@ -60,7 +60,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
         "awork_conn_id",
     )
     #: Parameters that are not templated: the text ``False`` would count as true.
-    flags: Sequence[str] = ("csv_formula_guard", "fail_if_empty")
+    flags: Sequence[str] = ("csv_formula_guard", "csv_bom", "fail_if_empty")
     #: Parameters whose blank text is an error: a template that rendered to nothing would export everything.
     texts: Sequence[str] = ("filterby", "project_id")
     _lineage: ExportLineage | None = None
@@ -74,6 +74,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
         compression: str | None = None,
         max_rows_per_file: int | None = 250_000,
         csv_formula_guard: bool = False,
+        csv_bom: bool = False,
         max_concurrent_requests: int | None = None,
         fail_if_empty: bool = False,
         replace: str = Replace.SUCCESSOR.value,
@@ -89,6 +90,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
         self.compression = compression
         self.max_rows_per_file = max_rows_per_file
         self.csv_formula_guard = csv_formula_guard
+        self.csv_bom = csv_bom
         self.max_concurrent_requests = max_concurrent_requests
         self.fail_if_empty = fail_if_empty
         self.replace = replace
@@ -113,6 +115,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
             compression=self.compression,
             max_rows_per_file=self.max_rows_per_file,
             csv_formula_guard=self.csv_formula_guard,
+            csv_bom=self.csv_bom,
             spool_folder=self.spool_folder,
             replace=self.replace,
             max_shrink=self.max_shrink,
@@ -162,6 +165,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
             compression=output.kind.compression,
             max_rows_per_file=output.max_rows_per_file,
             csv_formula_guard=output.csv_formula_guard,
+            csv_bom=output.csv_bom,
         )
         self._check_rows(export, reader)
         return build_manifest(

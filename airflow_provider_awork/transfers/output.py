@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_awork.exceptions import AworkConfigError
-from airflow_provider_awork.files.formats import OutputFormat, check_format
+from airflow_provider_awork.files.formats import OutputFormat, check_csv_options, check_format
 from airflow_provider_awork.files.succession import Replace
 from airflow_provider_awork.transfers.destination import fill_placeholders, has_placeholders, parse_destination
 
@@ -26,6 +26,7 @@ class Output:
     :param kind: format and compression of the files.
     :param max_rows_per_file: None writes one file.
     :param csv_formula_guard: put a quote before CSV cells that a spreadsheet would read as a formula.
+    :param csv_bom: begin each CSV file with the UTF-8 byte order mark.
     :param spool_folder: local folder for files on their way; None takes the system's temporary one.
     :param replace: which sets the run may replace.
     :param max_shrink: the largest share of the former rows that may be missing; None for any.
@@ -35,6 +36,7 @@ class Output:
     kind: OutputFormat
     max_rows_per_file: int | None
     csv_formula_guard: bool
+    csv_bom: bool
     spool_folder: Path | None
     replace: Replace
     max_shrink: float | None
@@ -48,6 +50,7 @@ class Output:
         compression: str | None,
         max_rows_per_file: int | None,
         csv_formula_guard: bool,
+        csv_bom: bool,
         spool_folder: str | None,
         replace: str,
         max_shrink: float | None,
@@ -60,11 +63,14 @@ class Output:
         """
         if not has_placeholders(destination):
             parse_destination(destination)
+        kind = check_format(file_format, compression)
+        check_csv_options(kind, csv_formula_guard=csv_formula_guard, csv_bom=csv_bom)
         return cls(
             template=str(destination),
             max_rows_per_file=checked_count(max_rows_per_file, "max_rows_per_file"),
             csv_formula_guard=csv_formula_guard,
-            kind=check_format(file_format, compression),
+            csv_bom=csv_bom,
+            kind=kind,
             spool_folder=Path(spool_folder) if spool_folder else None,
             replace=_checked_replace(replace),
             max_shrink=_checked_share(max_shrink),

@@ -91,6 +91,11 @@ def test_a_long_note_and_the_formula_guard_do_no_harm(
     assert list(read(destination)) == entry_keys(noted)
 
 
+def test_a_byte_order_mark_does_no_harm(destination: ObjectStoragePath, entries: list[dict[str, Any]]) -> None:
+    publish(destination, entries[:3], "csv", csv_bom=True)
+    assert list(read(destination)) == entry_keys(entries[:3])
+
+
 def test_an_empty_set_has_no_keys(destination: ObjectStoragePath) -> None:
     publish(destination, [])
     assert list(read(destination)) == []

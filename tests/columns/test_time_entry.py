@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_awork.billing.entry_keys import EntryState
 from airflow_provider_awork.columns.decoding import RowDecoder
 from airflow_provider_awork.columns.lists import LIST_MODELS
 from airflow_provider_awork.columns.model import DERIVED, Column, ColumnType, RowModel, column_name, to_texts
@@ -387,6 +388,7 @@ START = {"startDateUtc": "2026-01-05T00:00:00Z", "startTimeUtc": "09:00:00"}
 END = {"endDateUtc": "2026-01-05T00:00:00Z", "endTimeUtc": "10:00:00"}
 CLOSED_BREAK = {"startDate": "2026-01-05T09:10:00Z", "endDate": "2026-01-05T09:20:00Z", "duration": 600}
 OPEN_BREAK = {"startDate": "2026-01-05T09:30:00Z"}
+STATES = ("is_running", "is_paused", "is_duration_only")
 
 
 @pytest.mark.parametrize(
@@ -398,14 +400,16 @@ OPEN_BREAK = {"startDate": "2026-01-05T09:30:00Z"}
         (START | {"duration": 0, "breaks": [CLOSED_BREAK]}, "is_running"),
         (START | {"duration": 0, "breaks": []}, "is_running"),
         (START | {"duration": 0, "breaks": [OPEN_BREAK, CLOSED_BREAK]}, "is_running"),
-        (START | {"duration": 0, "breaks": ["of another type"]}, "is_running"),
         (START | {"duration": 0, "breaks": [CLOSED_BREAK, OPEN_BREAK]}, "is_paused"),
         (START | {"duration": 0, "breaks": [OPEN_BREAK | {"endDate": None}]}, "is_paused"),
         (START | END | {"duration": 3600}, None),
         (START | END | {"duration": 0}, None),
-        (START | {"endDateUtc": "2026-01-05T00:00:00Z", "duration": 0}, None),
+        (START | {"endDateUtc": "2026-01-05T00:00:00Z", "duration": 0}, "is_running"),
         (START | END | {"duration": 3600, "breaks": [OPEN_BREAK]}, None),
-        (START | {"duration": 3600}, None),
+        (START | {"duration": 3600}, "is_running"),
+        (START | {"duration": 3600, "breaks": [CLOSED_BREAK, OPEN_BREAK]}, "is_paused"),
+        (START | {"startTimeLocal": "10:00:00", "endTimeLocal": "11:00:00", "duration": 3600}, "is_running"),
+        (END | {"duration": 3600}, None),
         ({"startDateUtc": "2026-01-05T00:00:00Z", "duration": 1800}, "is_duration_only"),
         ({"startDateUtc": "2026-01-05T00:00:00Z", "duration": 0}, None),
         ({}, None),
@@ -413,7 +417,16 @@ OPEN_BREAK = {"startDate": "2026-01-05T09:30:00Z"}
 )
 def test_states(sent: Entry, state: str | None) -> None:
     values, _ = values_of(sent)
-    assert {name for name in ("is_running", "is_paused", "is_duration_only") if values[name]} == ({state} - {None})
+    assert {name: values[name] for name in STATES} == {name: name == state for name in STATES}
+    assert msgspec.convert({"id": "x", **sent}, EntryState).is_open == (state in ("is_running", "is_paused"))
+
+
+@pytest.mark.parametrize("breaks", ["soon", ["of another type"], {"endDate": None}])
+def test_an_open_timer_whose_breaks_cannot_be_read_has_no_state(breaks: Any) -> None:
+    values, _ = values_of(START | {"duration": 0, "breaks": breaks})
+    assert {values[name] for name in STATES} == {None}
+    values, _ = values_of(START | END | {"duration": 0, "breaks": breaks})
+    assert {values[name] for name in STATES} == {False}
 
 
 # --- Arrow and texts hold the same

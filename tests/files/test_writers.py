@@ -146,6 +146,7 @@ def test_a_missing_extra_is_named(
         ({"file_format": "csv", "max_rows_per_file": 1.5}, "max_rows_per_file: 1.5 is not a positive whole number"),
         ({"file_format": "csv", "max_rows_per_file": True}, "max_rows_per_file: True is not a positive whole number"),
         ({"file_format": "ndjson", "csv_formula_guard": True}, "csv_formula_guard: only for csv files"),
+        ({"file_format": "parquet", "csv_bom": True}, "csv_bom: only for csv files, and file_format is parquet"),
     ],
 )
 def test_options_that_cannot_work(options: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -297,13 +298,27 @@ def test_csv_tells_null_from_an_empty_text(tmp_path: Path) -> None:
 
 
 def test_csv_formula_guard(tmp_path: Path) -> None:
-    notes = ["=1+1", "+1", "-1", "@a", "\ta", "\ra", "a=1", "", None]
+    formulas = ["=1+1", "+1", "-1", "@a", "\ta", "\ra", "\na", " =1+1", "\n=1+1", " \u3000\xa0\u2003\u2028=1", "\x00=1"]
+    formulas += [f"{sign}1" for sign in "\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"]
+    formulas += [f"{hidden}=1" for hidden in "\ufeff\u200b\u200d\u2060\xad\u202e\u2066\u2800\ufe0f\U000e0020"]
+    harmless = ["a=1", "1+1", "Zoë =1", " a", "\u4e00=1", "\u200ba=1", "(=1)", '"=1"']
+    notes = [*formulas, *harmless, "", None]
     entries = split(page([{"note": note, "duration": -5, "breaks": [-1]} for note in notes]))
     for guard, prefix in ((False, ""), (True, "'")):
         (part,) = write(tmp_path / str(guard), [entries], file_format="csv", csv_formula_guard=guard)
         rows = csv_rows(part)
-        assert [row["note"] for row in rows] == [prefix + note for note in notes[:6] if note] + ["a=1", "", ""]
+        assert [row["note"] for row in rows] == [prefix + formula for formula in formulas] + harmless + ["", ""]
         assert {(row["duration"], row["breaks"]) for row in rows} == {("-5", "[-1]")}
+
+
+@pytest.mark.parametrize("compression", ["gzip", "none"])
+def test_csv_bom_begins_each_file(compression: str, tmp_path: Path) -> None:
+    entries = raw_entries(5)
+    options = {"file_format": "csv", "compression": compression, "max_rows_per_file": 2}
+    plain = write(tmp_path / "plain", [entries], **options)
+    marked = write(tmp_path / "marked", [entries], csv_bom=True, **options)
+    assert len(marked) == 3
+    assert [content(part) for part in marked] == [b"\xef\xbb\xbf" + content(part) for part in plain]
 
 
 @pytest.mark.parametrize("compression", ["zstd", "snappy", "none"])

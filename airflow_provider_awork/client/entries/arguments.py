@@ -16,6 +16,7 @@ from uuid import UUID
 from zoneinfo import available_timezones
 
 from airflow_provider_awork.client.entries.models import BATCH_OPERATIONS
+from airflow_provider_awork.client.entries.timers import TIME_FIELDS, has_open_timer
 from airflow_provider_awork.exceptions import AworkConfigError
 
 Body = dict[str, Any]
@@ -160,9 +161,7 @@ def _kept_times(entry: Mapping[str, Any], changes: Body) -> Body:
 
 
 def _is_open(entry: Mapping[str, Any]) -> bool:
-    """Whether there is a start time and no end time, in any group."""
-    starts, ends = (any(entry.get(f"{edge}Time{group}") for group in GROUPS) for edge in EDGES)
-    return starts and not ends
+    return has_open_timer(*(entry.get(name) for name in TIME_FIELDS))
 
 
 def entry_fields(fields: Mapping[str, Any]) -> Body:
