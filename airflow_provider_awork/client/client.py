@@ -14,6 +14,7 @@ from airflow_provider_awork.client.http.config import AworkConfig
 from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.client.identity import Identity
 from airflow_provider_awork.client.lists.answers import decode_page, decode_whole_list
+from airflow_provider_awork.client.lists.bounds import Bounds
 from airflow_provider_awork.client.lists.conditions import Condition
 from airflow_provider_awork.client.lists.filters import all_of, filter_text
 from airflow_provider_awork.client.lists.page_source import PageSource
@@ -49,6 +50,7 @@ class AworkClient(TimeEntryOperations):
         *,
         filterby: str | Condition | None = None,
         params: Mapping[str, Any] | None = None,
+        bounds: Bounds | None = None,
         page_size: int = PAGE_SIZE,
         concurrency: int | None = None,
     ) -> PageReader:
@@ -60,6 +62,7 @@ class AworkClient(TimeEntryOperations):
         :param path: path below the base URL.
         :param filterby: awork expression, or a condition.
         :param params: further query parameters, such as ``showArchived``.
+        :param bounds: a window, which is checked by each row, and by the rows next to its bounds.
         :param page_size: rows of a page, at most 1000.
         :param concurrency: requests in flight; None takes the connection's.
         :raises AworkRequestError: awork refuses the request.
@@ -72,12 +75,15 @@ class AworkClient(TimeEntryOperations):
             behaviour=extras.behaviour,
             filterby=filter_text(filterby),
             params=params or {},
+            bounds=bounds,
         )
         return PageReader(
             source.fetch,
             concurrency=concurrency or extras.max_concurrent_requests,
             page_size=page_size,
             behaviour=extras.behaviour,
+            beside=source.check_bounds if bounds else None,
+            check_anchor=source.check_anchor,
         )
 
     def read_whole_list(self, path: str, *, params: Mapping[str, Any] | None = None) -> WholeList:

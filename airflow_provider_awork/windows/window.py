@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo
 
 import pendulum
 
-from airflow_provider_awork.client.lists.conditions import Condition, check_balanced
+from airflow_provider_awork.client.lists.bounds import Bounds
+from airflow_provider_awork.client.lists.conditions import Condition
 from airflow_provider_awork.client.lists.filters import all_of
-from airflow_provider_awork.client.lists.literals import compare_instant, day_literal, is_repeated
+from airflow_provider_awork.client.lists.literals import is_repeated
 from airflow_provider_awork.exceptions import AworkConfigError
 
 INSTANT_FIELDS = ("createdOn", "updatedOn")
@@ -135,9 +136,8 @@ class Window:
         >>> Window.of(field="startDateLocal", start="2026-11-01", end="2026-11-02").filterby()
         "startDateLocal ge datetime'2026-11-01T00:00' and startDateLocal lt datetime'2026-11-02T00:00'"
         """
-        zone = ZoneInfo(literal_timezone)
-        bounds = (("ge", self.start), ("lt", self.end))
-        return " and ".join(_compare(self.field, op, at, zone) for op, at in bounds if self.field and at) or None
+        bounds = self.bounds(literal_timezone)
+        return bounds.filterby() if bounds else None
 
     def restrict(self, filterby: str | Condition | None, *, literal_timezone: str = "UTC") -> str | None:
         """
@@ -150,11 +150,21 @@ class Window:
         >>> Window.of(field="createdOn", start="2026-11-01").restrict("isBilled eq false or duration gt 0")
         "(isBilled eq false or duration gt 0) and createdOn ge datetime'2026-11-01T00:00:00'"
         """
-        window, own = self.filterby(literal_timezone=literal_timezone), all_of(filterby)
-        if not window or not own:
-            return window or own or None
-        check_balanced(own)
-        return f"({own}) and {window}"
+        bounds = self.bounds(literal_timezone)
+        return bounds.restrict(filterby) if bounds else all_of(filterby)
+
+    def bounds(self, literal_timezone: str = "UTC") -> Bounds | None:
+        """
+        The bounds as the client takes them; None if there is no window.
+
+        :param literal_timezone: as in ``filterby``.
+        :raises AworkConfigError: a bound falls into the hour that ``literal_timezone`` has twice.
+        """
+        if self.field is None:
+            return None
+        for instant in self.instants:
+            _refuse_repeated(instant, ZoneInfo(literal_timezone))
+        return Bounds(field=self.field, start=self.start, end=self.end, zone=literal_timezone)
 
     @property
     def instants(self) -> list[datetime]:
@@ -286,16 +296,13 @@ def zone_named(name: str) -> ZoneInfo:
         raise AworkConfigError(f"timezone: {name!r} is not an IANA time zone such as 'Europe/Berlin'") from error
 
 
-def _compare(field: str, operator: str, bound: date | datetime, zone: ZoneInfo) -> str:
-    if not isinstance(bound, datetime):
-        return f"{field} {operator} {day_literal(bound)}"
+def _refuse_repeated(bound: datetime, zone: ZoneInfo) -> None:
     local = bound.astimezone(zone)
     if is_repeated(local):
         raise AworkConfigError(
             f"window: {_plain(bound)} is {local:%Y-%m-%d %H:%M:%S} in {zone} (extra literal_timezone), a time that the "
             "change from summer time gives twice; move the bound out of that hour"
         )
-    return compare_instant(field, operator, bound, zone=zone.key)
 
 
 def _plain(bound: date | datetime) -> str:

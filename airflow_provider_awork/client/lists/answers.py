@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+import operator
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 
 from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.client.http.answer import Answer, decode_body
 from airflow_provider_awork.client.instants import instant_key
 from airflow_provider_awork.client.lists.pages import Page
-from airflow_provider_awork.exceptions import AworkTransportError
+from airflow_provider_awork.exceptions import AworkPagingError, AworkTransportError
 
 
 class _Key(msgspec.Struct, gc=False):
     id: str = ""
     createdOn: str = ""
 
+
+_Rows = Callable[[bytes | memoryview], list[Any]]
 
 _decode_keys = json_text.decoder(list[_Key])
 
@@ -24,8 +31,23 @@ def decode_page(answer: Answer) -> Page:
     Split a list's body into raw rows without decoding them; only ``id`` and ``createdOn`` are read.
 
     :raises AworkTransportError: the body is not a JSON array of objects with ids of their own.
+    :raises AworkPagingError: the answer reports fewer rows than it has.
     """
-    rows, keys = decode_body(_split, answer)
+    return _page(answer, _decode_keys)
+
+
+@functools.cache
+def page_decoder(field: str) -> Callable[[Answer], Page]:
+    """Return a :func:`decode_page` that also reads a field of each row, as the page's ``values``."""
+    if field == "createdOn":
+        return functools.partial(_page, decode_keys=_decode_keys, value_of=operator.attrgetter(field))
+    value = ("value", str | None, msgspec.field(name=field, default=None))
+    row: Any = msgspec.defstruct("Row", [value], bases=(_Key,), gc=False)
+    return functools.partial(_page, decode_keys=json_text.decoder(list[row]), value_of=operator.attrgetter("value"))
+
+
+def _page(answer: Answer, decode_keys: _Rows, value_of: Callable[[Any], str | None] | None = None) -> Page:
+    rows, keys = decode_body(functools.partial(_split, decode_keys=decode_keys), answer)
     dated = sum(1 for key in keys if key.createdOn)
     if dated not in (0, len(keys)) or (dated and not all(key.id for key in keys)):
         raise AworkTransportError("some rows of the answer lack id or createdOn")
@@ -35,13 +57,26 @@ def decode_page(answer: Answer) -> Page:
         rows=rows,
         ids=[key.id for key in keys],
         keys=[instant_key(key.createdOn) for key in keys] if dated else [],
-        total=header_count(answer, "aw-totalitems"),
+        total=_total(answer, len(rows)),
         size=header_count(answer, "aw-pagesize"),
+        values=list(map(value_of, keys)) if value_of else [],
     )
 
 
-def _split(body: bytes | memoryview) -> tuple[list[msgspec.Raw], list[_Key]]:
-    keys: list[_Key] = _decode_keys(body)
+def _total(answer: Answer, rows: int) -> int | None:
+    """
+    Return how many rows match, if the answer reports it.
+
+    :raises AworkPagingError: they are fewer than the rows of the answer, so the total cannot be relied on.
+    """
+    total = header_count(answer, "aw-totalitems")
+    if total is not None and total < rows:
+        raise AworkPagingError(f"aw-totalitems: awork reports {total} rows beside {rows} that it sends")
+    return total
+
+
+def _split(body: bytes | memoryview, *, decode_keys: _Rows = _decode_keys) -> tuple[list[msgspec.Raw], list[Any]]:
+    keys = decode_keys(body)
     if any("\ufffd" in key.id for key in keys):
         raise msgspec.DecodeError("an id is not a text")
     return json_text.split_array(body), keys
@@ -50,7 +85,7 @@ def _split(body: bytes | memoryview) -> tuple[list[msgspec.Raw], list[_Key]]:
 def decode_whole_list(answer: Answer) -> Page:
     """Split the body of a list that does not page; its rows may lack ``id`` and ``createdOn``."""
     rows, _ = decode_body(_split, answer)
-    return Page(rows=rows, ids=[], keys=[], total=header_count(answer, "aw-totalitems"))
+    return Page(rows=rows, ids=[], keys=[], total=_total(answer, len(rows)))
 
 
 def header_count(answer: Answer, header: str) -> int | None:

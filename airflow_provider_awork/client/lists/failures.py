@@ -37,12 +37,11 @@ def row_before_anchor(request: PageRequest, page: Page) -> AworkAssumptionError:
     )
 
 
-def nothing_comes_back(request: PageRequest, remembered: int) -> AworkAssumptionError:
-    return AworkAssumptionError(
-        f"none of the last {remembered} delivered rows comes back when asking for createdOn ge "
-        f"datetime'{request.anchor}': awork does not read datetime literals in the assumed time zone (set the "
-        "connection extra literal_timezone, or anchor_on_created_on to false), or all of them were deleted or left the "
-        "filter during this run (run again)."
+def rows_left(remembered: int) -> AworkPagingError:
+    return AworkPagingError(
+        f"none of the last {remembered} delivered rows is in the list any more\n"
+        "They were deleted during the run, or no longer match the filter, as when somebody bills the entries that an "
+        "export of isBilled eq false reads. Another try reads what is left."
     )
 
 

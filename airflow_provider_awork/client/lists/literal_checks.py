@@ -96,13 +96,14 @@ def check_literals(session: AworkSession, *, zone: str, field: str = "createdOn"
     raise AworkPagingError(f"the newest entries change faster than their {field} can be asked for; try again")
 
 
-def check_bound(session: AworkSession, *, zone: str, field: str, bound: datetime) -> None:
+def check_bound(session: AworkSession, path: str, *, zone: str, field: str, bound: datetime) -> None:
     """
     Prove that awork applies a bound of a window at the right instant.
 
-    The first entry from the bound on may not be earlier, and the last entry before it may not be later. A zone may
-    equal the assumed one at the newest entry, but not at a bound half a year before.
+    The first row from the bound on may not be earlier, and the last row before it may not be later. A zone may equal
+    the assumed one at the newest row, but not at a bound half a year before.
 
+    :param path: the list, below the base URL.
     :param zone: IANA zone in which literals are read.
     :param field: ``createdOn``, or ``updatedOn``, whose proof depends on awork ordering by it.
     :param bound: aware, of whole seconds.
@@ -111,9 +112,9 @@ def check_bound(session: AworkSession, *, zone: str, field: str, bound: datetime
     for operator, order in (("ge", "asc"), ("lt", "desc")):
         filterby = compare_instant(field, operator, bound, zone=zone)
         try:
-            found = _first(session, field, {"orderby": f"{field} {order}", "filterby": filterby})
+            found = _first(session, field, {"orderby": f"{field} {order}", "filterby": filterby}, path=path)
         except AworkFilterError:  # the order: the filter is known to work
-            found = _first(session, field, {"orderby": f"createdOn {order}", "filterby": filterby})
+            found = _first(session, field, {"orderby": f"createdOn {order}", "filterby": filterby}, path=path)
         if found and (found.second >= bound) != (operator == "ge"):
             raise AworkAssumptionError(
                 f"{filterby} finds an entry whose {field} is {found.second:%Y-%m-%dT%H:%M:%SZ}: awork does not read "
@@ -130,9 +131,9 @@ def _newest_expressible(session: AworkSession, *, zone: str, field: str) -> Prob
     return _first(session, field, {"orderby": "createdOn desc", "filterby": before})
 
 
-def _first(session: AworkSession, field: str, query: Mapping[str, str]) -> Probe | None:
-    """Return the first entry of a query."""
-    entries = session.get(TIME_ENTRIES, {"page": 1, "pageSize": 1, **query}, parse=_rows)
+def _first(session: AworkSession, field: str, query: Mapping[str, str], *, path: str = TIME_ENTRIES) -> Probe | None:
+    """Return the first row of a query."""
+    entries = session.get(path, {"page": 1, "pageSize": 1, **query}, parse=_rows)
     if not entries:
         return None
     return Probe(str(entries[0].get("id")), second_of(entries[0].get(field), field))

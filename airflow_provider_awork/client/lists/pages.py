@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -41,6 +41,7 @@ class Page:
     :param keys: the rows' ``createdOn`` as :func:`.instant_key`; empty if rows have none.
     :param total: how many rows match, if the answer reports it (``aw-totalitems``).
     :param size: the page size that the server used, if the answer reports it (``aw-pagesize``).
+    :param values: a further field of each row, if it is read.
     """
 
     rows: list[msgspec.Raw]
@@ -48,6 +49,7 @@ class Page:
     keys: list[str]
     total: int | None = None
     size: int | None = None
+    values: list[str | None] = field(default_factory=list)
 
     @property
     def in_order(self) -> bool:

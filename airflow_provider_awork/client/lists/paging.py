@@ -57,6 +57,8 @@ class PageReader:
     :param concurrency: how many requests may be in flight.
     :param page_size: rows of the largest page. A lower cap of the server is learnt.
     :param behaviour: what is assumed of awork.
+    :param beside: a check that runs beside the first page; rows are delivered once it has passed.
+    :param check_anchor: raises if awork reads the anchor of a page otherwise than meant.
     :raises AworkAssumptionError: the server does not behave as assumed; the message names the way out.
     :raises AworkPagingError: pages do not fit together.
     """
@@ -68,8 +70,12 @@ class PageReader:
         concurrency: int = 8,
         page_size: int = PAGE_SIZE,
         behaviour: AworkBehaviour = DEFAULT_BEHAVIOUR,
+        beside: Callable[[], None] | None = None,
+        check_anchor: Callable[[PageRequest], None] | None = None,
     ) -> None:
         self._fetch = fetch
+        self._beside = beside
+        self._check_anchor = check_anchor
         self._prefetcher = Prefetcher(fetch, concurrency)
         self._is_anchored = behaviour.anchor_on_created_on
         self._stitcher = Stitcher(behaviour, page_size)
@@ -99,7 +105,10 @@ class PageReader:
 
     def __iter__(self) -> Iterator[list[msgspec.Raw]]:
         try:
+            beside = self._prefetcher.run(self._beside) if self._beside else None
             block: Block | None = self._first_block()
+            if beside:
+                beside.result()
             while block:
                 block = yield from self._read_block(block)
         finally:
@@ -122,7 +131,9 @@ class PageReader:
                     break
                 case End():
                     return None
-                case Fail(error):
+                case Fail(error, suspect):
+                    if suspect and self._check_anchor:
+                        self._check_anchor(suspect)
                     raise error
                 case unexpected:
                     assert_never(unexpected)

@@ -64,6 +64,10 @@ class Prefetcher:
         """Cancel what is not in flight yet, and wait for nothing."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def run(self, job: Callable[[], None]) -> Future[None]:
+        """Run a job beside the pages."""
+        return self._pool.submit(job)
+
     def queue(self, block: Block, pages: list[PageRequest]) -> None:
         """
         Queue pages of a block behind all others.

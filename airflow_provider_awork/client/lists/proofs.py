@@ -9,7 +9,9 @@ from threading import Lock
 
 from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.client.lists.literal_checks import Probe, check_bound, check_literals
-from airflow_provider_awork.exceptions import AworkAssumptionError, AworkFilterError
+from airflow_provider_awork.client.lists.refusals import not_filterable
+from airflow_provider_awork.client.lists.resources import TIME_ENTRIES
+from airflow_provider_awork.exceptions import AworkFilterError
 
 # Clients of triggers live for weeks, and a zone may differ from the assumed one for a part of the year only.
 PROOF_HOLDS_SECONDS = 3600.0
@@ -43,7 +45,7 @@ class LiteralProofs:
                 self._proven[field, None] = time.monotonic()
             for bound in bounds:
                 if not self._holds(field, bound):
-                    check_bound(self._session, zone=self._zone, field=field, bound=bound)
+                    check_bound(self._session, TIME_ENTRIES, zone=self._zone, field=field, bound=bound)
                     self._proven[field, bound] = time.monotonic()
 
     def _holds(self, field: str, bound: datetime | None) -> bool:
@@ -55,8 +57,4 @@ class LiteralProofs:
         try:
             return check_literals(self._session, zone=self._zone, field=field)
         except AworkFilterError as error:
-            raise AworkAssumptionError(
-                f"awork does not filter time entries by {field}\n"
-                "Export a rolling window instead, such as the last 60 days by window_field='startDateLocal', to a "
-                f"prefix of each run, and upsert by id.\n{error}"
-            ) from error
+            raise not_filterable(field, error) from error

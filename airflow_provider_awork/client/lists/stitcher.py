@@ -64,9 +64,15 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """The list cannot be read exactly."""
+    """
+    The list cannot be read exactly.
+
+    :param error: why.
+    :param suspect: the page whose anchor awork may have read otherwise than meant.
+    """
 
     error: AworkPagingError
+    suspect: PageRequest | None = None
 
 
 Result = Take | ReadAgain | End | Fail
@@ -293,7 +299,7 @@ class Stitcher:
                 block.before = max(0, request.start - layout.cap * 2 ** min(layout.misses, 8) // 4)
             return ReadAgain()
         if layout.reach_back >= len(self.delivered):
-            return Fail(failures.nothing_comes_back(request, len(self.delivered)))
+            return Fail(failures.rows_left(len(self.delivered)), suspect=request)
         layout.reach_back = max(layout.cap // 2, layout.reach_back * 4)
         return ReadAgain()
 

@@ -12,6 +12,7 @@ from airflow_provider_awork.client.http.config import build_config
 from airflow_provider_awork.client.http.rate_limit import RateLimiter
 from airflow_provider_awork.client.http.session import AworkSession
 from airflow_provider_awork.client.lists import literal_checks
+from airflow_provider_awork.client.lists.resources import TIME_ENTRIES
 from airflow_provider_awork.exceptions import AworkAssumptionError, AworkFilterError, AworkPagingError
 from airflow_provider_awork.sandbox import Answer, RuleRequest, Sandbox, Store
 
@@ -146,8 +147,8 @@ def test_literals_that_are_read_in_another_zone_at_a_bound_alone(london: Sandbox
 
     assert literal_checks.check_literals(session_for(london), zone="UTC", field=field)
     with pytest.raises(AworkAssumptionError, match=f"{field} ge .*literal_timezone"):
-        literal_checks.check_bound(session_for(london), zone="UTC", field=field, bound=BOUND)
-    literal_checks.check_bound(session_for(london), zone="Europe/London", field=field, bound=BOUND)
+        literal_checks.check_bound(session_for(london), TIME_ENTRIES, zone="UTC", field=field, bound=BOUND)
+    literal_checks.check_bound(session_for(london), TIME_ENTRIES, zone="Europe/London", field=field, bound=BOUND)
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -158,16 +159,16 @@ def test_literals_that_are_read_later_than_meant_at_a_bound(london: Sandbox, fie
     winter = datetime(2025, 11, 1, tzinfo=UTC)
     add_entries_at(london, winter + timedelta(minutes=minutes))
 
-    literal_checks.check_bound(session_for(london), zone="UTC", field=field, bound=BOUND)
+    literal_checks.check_bound(session_for(london), TIME_ENTRIES, zone="UTC", field=field, bound=BOUND)
     with pytest.raises(AworkAssumptionError, match=f"{field} lt .*literal_timezone"):
-        literal_checks.check_bound(session_for(london), zone="UTC", field=field, bound=winter)
+        literal_checks.check_bound(session_for(london), TIME_ENTRIES, zone="UTC", field=field, bound=winter)
 
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_bound_where_no_entry_is_on_the_wrong_side_holds(london: Sandbox, field: str) -> None:
     add_entries_at(london, BOUND - timedelta(minutes=61), BOUND)
 
-    literal_checks.check_bound(session_for(london), zone="UTC", field=field, bound=BOUND)
+    literal_checks.check_bound(session_for(london), TIME_ENTRIES, zone="UTC", field=field, bound=BOUND)
 
 
 def test_a_bound_on_a_field_that_awork_does_not_order_by(london: Sandbox) -> None:
@@ -179,4 +180,4 @@ def test_a_bound_on_a_field_that_awork_does_not_order_by(london: Sandbox) -> Non
 
     london.faults.add(refuse)
     with pytest.raises(AworkAssumptionError, match=r"updatedOn ge .*literal_timezone"):
-        literal_checks.check_bound(session_for(london), zone="UTC", field="updatedOn", bound=BOUND)
+        literal_checks.check_bound(session_for(london), TIME_ENTRIES, zone="UTC", field="updatedOn", bound=BOUND)

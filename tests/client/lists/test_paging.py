@@ -145,11 +145,25 @@ def test_small_pages_that_say_nothing_of_themselves(concurrency: int, seed: int)
 
 
 @pytest.mark.parametrize("step", [SECOND, 7 * SECOND])
-@pytest.mark.parametrize("hours", [-2, 5])
-def test_literals_read_in_another_zone_are_noticed(hours: int, step: int) -> None:
-    server = ChangingServer(spread(20_000, step=step), literal_shift=timedelta(hours=hours))
+def test_literals_read_earlier_than_meant_are_noticed(step: int) -> None:
+    server = ChangingServer(spread(20_000, step=step), literal_shift=timedelta(hours=-2))
     with pytest.raises(AworkAssumptionError, match="literal_timezone"):
         read_ids(server)
+
+
+@pytest.mark.parametrize("step", [SECOND, 7 * SECOND])
+def test_literals_read_later_than_meant_are_asked_about(step: int) -> None:
+    """The rows that do not come back may have left the list, so only a further look can accuse the literals."""
+    server = ChangingServer(spread(20_000, step=step), literal_shift=timedelta(hours=5))
+    with pytest.raises(AworkPagingError, match=r"none of the last .* rows is in the list any more") as caught:
+        read_ids(server)
+    assert not isinstance(caught.value, AworkAssumptionError)
+
+    def accuse(request: PageRequest) -> None:
+        raise AworkAssumptionError(f"literals at {request.anchor}")
+
+    with pytest.raises(AworkAssumptionError, match="literals at 20"):
+        list(PageReader(server.fetch, check_anchor=accuse))
 
 
 def test_wrong_order_is_noticed() -> None:
@@ -177,7 +191,7 @@ def test_a_list_that_empties_meanwhile_is_a_failure_not_an_end() -> None:
         if len(server.requests) == 13:
             server.rows.clear()
 
-    with pytest.raises(AworkPagingError, match="comes back"):
+    with pytest.raises(AworkPagingError, match="in the list any more"):
         read_ids(ChangingServer(spread(20_000), change=empty))
 
 
