@@ -123,10 +123,12 @@ class Schedule:
 
     :param cron: its one cron expression; None if it has none.
     :param zone: its own time zone; None if it has none, as where assets, people or a timedelta start the runs.
+    :param is_partitioned: whether its runs have partitions.
     """
 
     cron: str | None = None
     zone: tzinfo | None = None
+    is_partitioned: bool = False
 
 
 def schedule_of(context: Mapping[str, Any]) -> Schedule:
@@ -142,7 +144,8 @@ def schedule_of(context: Mapping[str, Any]) -> Schedule:
     zone = _either(several[0] if several else timetable, "timezone")
     if isinstance(zone, str):
         zone = pendulum.timezone(zone)
-    return Schedule(cron=_either(timetable, "expression"), zone=zone)
+    is_partitioned = "Partition" in type(timetable).__name__  # the classes have no common base
+    return Schedule(cron=_either(timetable, "expression"), zone=zone, is_partitioned=is_partitioned)
 
 
 def _either(timetable: Any, name: str) -> Any:

@@ -55,6 +55,7 @@ with DAG(
 
     everybody_booked = AworkTimeEntriesSensor.partial(
         task_id="everybody_booked",
+        map_index_template="{{ task.filterby }}",
         window_field="startDateLocal",
         window_start=LAST_WEEK,
         window_end=END,

@@ -17,7 +17,7 @@ from airflow_provider_awork.files.manifest import MANIFEST_NAME
 from airflow_provider_awork.files.spool import spool_folder
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.operators.base import AworkStoppableOperator
-from airflow_provider_awork.operators.rendered import read_flag, read_ids
+from airflow_provider_awork.operators.rendered import read_flag, read_ids, read_output
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -196,7 +196,7 @@ class AworkBatchTimeEntriesOperator(AworkStoppableOperator):
             yield keys
 
     def _destination(self) -> tuple[ObjectStoragePath, str | None]:
-        given = self.manifest
+        given = read_output(self.manifest)
         summary: Mapping[str, Any] = given if isinstance(given, Mapping) else {"destination": given}
         prefix = str(summary.get("destination") or "").removesuffix("/").removesuffix(f"/{MANIFEST_NAME}")
         try:

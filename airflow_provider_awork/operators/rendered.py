@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +14,8 @@ def read_ids(given: Any) -> Any:
     """
     Read a list in a text: in Python's or JSON's notation, or ids with commas. Anything else is returned as it is.
 
-    >>> read_ids("a, b"), read_ids('["a", "b"]'), read_ids(["a"])
-    (['a', 'b'], ['a', 'b'], ['a'])
+    >>> read_ids("a, b"), read_ids('["a", null]'), read_ids("['a', None]"), read_ids(["a"])
+    (['a', 'b'], ['a', None], ['a', None], ['a'])
 
     :raises AworkConfigError: the text looks like a list and is none.
     """
@@ -22,10 +23,30 @@ def read_ids(given: Any) -> Any:
         return given
     if not given.strip().startswith("["):
         return [part.strip() for part in given.split(",") if part.strip()]
-    try:
-        return ast.literal_eval(given.strip())
-    except (ValueError, SyntaxError):
-        raise AworkConfigError(f"time_entry_ids: {given[:100]!r} is not a list of ids") from None
+    return _read_literal(given, "time_entry_ids", "a list of ids")
+
+
+def read_output(given: Any) -> Any:
+    """
+    Read a transfer's output in a text, in Python's or JSON's notation. Anything else is returned as it is.
+
+    >>> read_output("{'rows': 1, 'watermark': None}"), read_output('{"watermark": null}'), read_output("s3://lake/set")
+    ({'rows': 1, 'watermark': None}, {'watermark': None}, 's3://lake/set')
+
+    :raises AworkConfigError: the text looks like an output and is none.
+    """
+    if not isinstance(given, str) or not given.strip().startswith("{"):
+        return given
+    return _read_literal(given, "manifest", "a transfer's output")
+
+
+def _read_literal(text: str, name: str, kind: str) -> Any:
+    for read in (json.loads, ast.literal_eval):  # what tojson writes, and what a template writes without it
+        try:
+            return read(text.strip())
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    raise AworkConfigError(f"{name}: {text.strip()[:40]!r} is not {kind}")
 
 
 def read_entry_fields(fields: Any, name: str) -> dict[str, Any]:

@@ -106,6 +106,7 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
         "awork_conn_id",
     )
     _started: float | None = None
+    _last_count: int | None = None
 
     def __init__(
         self,
@@ -170,6 +171,8 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
         self._started = time.monotonic() - earlier.total_seconds()
         try:
             return super().execute(context)
+        except AirflowSensorTimeout:
+            raise AirflowSensorTimeout(self._missed(self._last_count)) from None
         except AirflowTaskTimeout as error:  # Airflow skips for it during a poke, but not between two
             raise self._skipping(error) from None
 
@@ -205,6 +208,7 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
         count = self.hook.count_window(
             filterby=self.filterby, window=window, project_id=self.project_id, task_id=self.awork_task_id
         )
+        self._last_count = count
         self.log.info("%d time entries match, waiting for %s", count, wanted)
         if self.deferrable and count not in wanted:
             self._defer(wanted, window)
@@ -280,8 +284,12 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
         if status == "timeout" and self._time_limit < self.timeout:
             raise self._skipping(AirflowTaskTimeout(f"Time-out after execution_timeout={self.execution_timeout}"))
         if status == "timeout":
-            raise AirflowSensorTimeout(f"Sensor has timed out: no count that was waited for within {self.timeout} s")
+            raise AirflowSensorTimeout(self._missed(event.get("count") if event else None))
         raise AworkPollError(f"The trigger's event is not understood: {event!r}")
+
+    def _missed(self, count: int | None) -> str:
+        wanted = CountRange.checked(min_count=self.min_count, max_count=self.max_count)
+        return wanted.missed(count, seconds=self.timeout)
 
     def _skipping(self, error: AirflowTaskTimeout) -> BaseException:
         """The error, or one that skips the task if ``soft_fail`` or ``never_fail`` is set."""

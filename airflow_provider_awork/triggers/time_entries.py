@@ -27,7 +27,7 @@ from airflow_provider_awork.triggers.position import (
     newest_of,
 )
 from airflow_provider_awork.triggers.position_store import PositionStore
-from airflow_provider_awork.triggers.waiting import CountRange, checked_interval, is_transient, wait_after
+from airflow_provider_awork.triggers.waiting import CountRange, checked_interval, is_transient, seconds_of, wait_after
 from airflow_provider_awork.triggers.watched import WatchedEntries, digest
 
 # Triggers that start together, as after a restart of the triggerer, drift apart by up to this part of their interval.
@@ -60,7 +60,7 @@ class AworkTimeEntriesTrigger(BaseTrigger):
     :param awork_task_id: only entries of this awork task (GUID).
     :param min_count: smallest number that ends the wait.
     :param max_count: largest number that ends the wait; None for no upper bound.
-    :param poke_interval: seconds between two requests, more than 0.
+    :param poke_interval: seconds between two requests, or a ``timedelta``; more than 0.
     :param tolerated_errors: number of transient errors in a row that are retried; None for any number.
     :param errors: number of errors in a row before the trigger started.
     :param deadline: aware; when to give up. None for never.
@@ -79,7 +79,7 @@ class AworkTimeEntriesTrigger(BaseTrigger):
         awork_task_id: str | None = None,
         min_count: int = 1,
         max_count: int | None = None,
-        poke_interval: float = 60.0,
+        poke_interval: float | timedelta = 60.0,
         tolerated_errors: int | None = 5,
         errors: int = 0,
         deadline: datetime | None = None,
@@ -95,7 +95,7 @@ class AworkTimeEntriesTrigger(BaseTrigger):
         self.awork_task_id = awork_task_id
         self.min_count = min_count
         self.max_count = max_count
-        self.poke_interval = poke_interval
+        self.poke_interval = seconds_of(poke_interval)
         self.tolerated_errors = tolerated_errors
         self.errors = errors
         self.deadline = deadline
@@ -152,7 +152,7 @@ class AworkTimeEntriesTrigger(BaseTrigger):
                 self.log.info("%d time entries match, waiting for %s", count, wanted)
             if count in wanted:
                 return {"status": "success", "count": count}
-        return {"status": "timeout"}
+        return {"status": "timeout", "count": count}
 
     def _count(self, hook: AworkHook) -> int:
         return hook.count_time_entries(
@@ -204,8 +204,9 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
         entries.
     :param project_id: only entries of this project (GUID).
     :param awork_task_id: only entries of this awork task (GUID).
-    :param poke_interval: seconds between two polls, more than 0.
-    :param lookback: seconds before the watermark that are read again, for changes that become visible late.
+    :param poke_interval: seconds between two polls, or a ``timedelta``; more than 0.
+    :param lookback: seconds, or a ``timedelta``, before the watermark that are read again, for changes that become
+        visible late.
     :param initial_watermark: ISO text of an instant with time zone; the first start reports all changes after it. None
         reports the changes from the first start on.
     :param awork_conn_id: Airflow connection of type ``awork``.
@@ -224,8 +225,8 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
         filterby: str | Condition | None = None,
         project_id: str | None = None,
         awork_task_id: str | None = None,
-        poke_interval: float = 60.0,
-        lookback: float = 120.0,
+        poke_interval: float | timedelta = 60.0,
+        lookback: float | timedelta = 120.0,
         initial_watermark: str | None = None,
         awork_conn_id: str = AworkHook.default_conn_name,
     ) -> None:
@@ -233,8 +234,8 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
         self.filterby = filter_text(filterby)
         self.project_id = project_id
         self.awork_task_id = awork_task_id
-        self.poke_interval = poke_interval
-        self.lookback = lookback
+        self.poke_interval = seconds_of(poke_interval)
+        self.lookback = seconds_of(lookback)
         self.initial_watermark = initial_watermark
         self.awork_conn_id = awork_conn_id
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from airflow_provider_awork.exceptions import AworkConfigError, AworkError
@@ -47,8 +48,23 @@ class CountRange:
 
     def __str__(self) -> str:
         if self.most is None:
-            return f"at least {self.least}"
-        return f"{self.least}" if self.least == self.most else f"{self.least} to {self.most}"
+            return f"at least {self.least:,}"
+        return f"{self.least:,}" if self.least == self.most else f"{self.least:,} to {self.most:,}"
+
+    def missed(self, count: int | None, *, seconds: float) -> str:
+        """
+        Say what was counted when a wait ended without success.
+
+        :param count: the last count; None if awork gave none.
+        :param seconds: how long the wait lasted at most.
+
+        >>> CountRange(least=20_000, most=None).missed(10_000, seconds=60)
+        'After 60 s: 10,000 entries match, at least 20,000 wanted'
+        >>> CountRange(least=0, most=0).missed(1, seconds=0.5)
+        'After 0.5 s: 1 entry matches, 0 wanted'
+        """
+        counted = "awork gave no count" if count is None else f"{count:,} entries match"
+        return f"After {seconds:,g} s: {'1 entry matches' if count == 1 else counted}, {self} wanted"
 
 
 def whole_number(name: str, value: Any) -> int:
@@ -63,6 +79,16 @@ def whole_number(name: str, value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     raise AworkConfigError(f"{name}: {value!r} is not a whole number from 0 on")
+
+
+def seconds_of(duration: float | timedelta) -> float:
+    """
+    Return a duration in seconds.
+
+    >>> seconds_of(timedelta(minutes=2)), seconds_of(60)
+    (120.0, 60)
+    """
+    return duration.total_seconds() if isinstance(duration, timedelta) else duration
 
 
 def checked_interval(seconds: float) -> float:

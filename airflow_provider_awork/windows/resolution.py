@@ -90,6 +90,12 @@ def _interval_window(
 
 
 def _no_window(facts: RunFacts, field: str) -> AworkConfigError:
+    if facts.schedule.is_partitioned:
+        return AworkConfigError(
+            "partition_key: this run of a partitioned DAG was triggered without one\n"
+            "Trigger it with the field 'Partition key' of the form (partition_key in the REST API), or pass "
+            "window_start and window_end."
+        )
     had = "an empty data interval" if facts.interval_start and facts.interval_end else "no data interval"
     return AworkConfigError(
         f"window_field={field!r} needs a window, but this run has {had} and no partition. Pass window_start and "

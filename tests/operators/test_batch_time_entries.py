@@ -127,6 +127,15 @@ def test_ways_to_name_a_manifest(awork: Sandbox, tmp_path: Path, form: str) -> N
     assert result.xcom("mark")["to_change"] == len(backlog(awork)) > 0
 
 
+@pytest.mark.parametrize("written", ["{{ params.output }}", "{{ params.output | tojson }}", " {{ params.output }}\n"])
+def test_an_output_that_a_template_writes_as_text_is_read(awork: Sandbox, tmp_path: Path, written: str) -> None:
+    output = exported(f"file://{tmp_path}")
+    assert None in output.values()
+    params = {"output": output}
+    result = run("batch_output_as_text", params, manifest=written, dry_run=True)
+    assert result.xcom("mark")["to_change"] == len(backlog(awork)) > 0
+
+
 def test_a_set_that_was_replaced_since_the_export_is_not_marked(awork: Sandbox, tmp_path: Path) -> None:
     first = exported(f"file://{tmp_path}")
     awork.store.delete(backlog(awork)[:1])

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pendulum
 import pytest
 from airflow.triggers.base import BaseTrigger
 
@@ -34,6 +35,13 @@ def awork() -> Iterator[Sandbox]:
 
 def trigger(**parameters: Any) -> AworkTimeEntriesTrigger:
     return AworkTimeEntriesTrigger(**{"poke_interval": 0.05, "min_count": 11, **parameters})
+
+
+def test_durations_are_seconds_or_timedeltas() -> None:
+    written = {"poke_interval": timedelta(minutes=2), "lookback": pendulum.duration(seconds=90)}
+    watcher = AworkTimeEntriesEventTrigger(**written).serialize()[1]
+    assert (watcher["poke_interval"], watcher["lookback"]) == (120.0, 90.0)
+    assert trigger(poke_interval=timedelta(seconds=5)).serialize()[1]["poke_interval"] == 5.0
 
 
 def test_it_is_the_same_after_a_journey_through_the_database(awork: Sandbox) -> None:
@@ -88,7 +96,7 @@ def test_after_a_restart_it_goes_on(awork: Sandbox) -> None:
 
 def test_a_deadline_that_passed_while_the_triggerer_was_down(awork: Sandbox) -> None:
     late = restored(trigger(deadline=datetime.now(UTC) - timedelta(seconds=1)))
-    assert asyncio.run(payloads(late.run())) == [{"status": "timeout"}]
+    assert asyncio.run(payloads(late.run())) == [{"status": "timeout", "count": None}]
     assert awork.requests == []
 
 

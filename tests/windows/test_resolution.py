@@ -299,6 +299,15 @@ def test_a_run_that_was_started_with_a_key_by_hand(around_midnight: Sandbox) -> 
     assert_has_day(result, around_midnight, date(2025, 10, 26))
 
 
+def test_a_run_of_a_partitioned_dag_that_was_started_without_a_key_names_the_field(around_midnight: Sandbox) -> None:
+    timetable = partition_timetable("0 0 * * *", BERLIN, "%Y-%m-%d")
+    result = run_dag(dag_with(timetable))
+    assert result.task("entries").state == "failed"
+    assert "partition_key: this run of a partitioned DAG was triggered without one" in result.logs
+    assert "'Partition key' of the form" in result.logs
+    assert "CronDataIntervalTimetable" not in result.logs
+
+
 def of_partition(
     key: str,
     *,
