@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_awork.client.http import json_text
 from airflow_provider_awork.client.http.answer import Answer
 from airflow_provider_awork.client.http.session import AworkSession
-from airflow_provider_awork.client.lists.answers import decode_page
+from airflow_provider_awork.client.lists.answers import decode_sample
 from airflow_provider_awork.client.lists.pages import PAGE_SIZE, Page
 from airflow_provider_awork.client.lists.resources import TIME_ENTRIES
 from airflow_provider_awork.exceptions import AworkFilterError
@@ -68,7 +68,7 @@ class Samples:
         """One page."""
 
         def parse(answer: Answer) -> Sample:
-            return Sample(number, size, decode_page(answer), answer.headers)
+            return Sample(number, size, decode_sample(answer), answer.headers)
 
         return self._session.get(TIME_ENTRIES, {"page": number, "pageSize": size, **query}, parse=parse)
 

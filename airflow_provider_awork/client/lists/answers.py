@@ -33,17 +33,24 @@ def decode_page(answer: Answer) -> Page:
     :raises AworkTransportError: the body is not a JSON array of objects with ids of their own.
     :raises AworkPagingError: the answer reports fewer rows than it has.
     """
+    return _checked(decode_sample(answer))
+
+
+def decode_sample(answer: Answer) -> Page:
+    """Decode a page as :func:`decode_page` does, whatever total it reports: for the doctor."""
     return _page(answer, _decode_keys)
 
 
 @functools.cache
 def page_decoder(field: str) -> Callable[[Answer], Page]:
     """Return a :func:`decode_page` that also reads a field of each row, as the page's ``values``."""
-    if field == "createdOn":
-        return functools.partial(_page, decode_keys=_decode_keys, value_of=operator.attrgetter(field))
-    value = ("value", str | None, msgspec.field(name=field, default=None))
-    row: Any = msgspec.defstruct("Row", [value], bases=(_Key,), gc=False)
-    return functools.partial(_page, decode_keys=json_text.decoder(list[row]), value_of=operator.attrgetter("value"))
+    decode_keys, attribute = _decode_keys, field
+    if field not in _Key.__struct_fields__:
+        attribute = "value"
+        member = (attribute, str | None, msgspec.field(name=field, default=None))
+        row: Any = msgspec.defstruct("Row", [member], bases=(_Key,), gc=False)
+        decode_keys = json_text.decoder(list[row])
+    return lambda answer: _checked(_page(answer, decode_keys, operator.attrgetter(attribute)))
 
 
 def _page(answer: Answer, decode_keys: _Rows, value_of: Callable[[Any], str | None] | None = None) -> Page:
@@ -57,22 +64,21 @@ def _page(answer: Answer, decode_keys: _Rows, value_of: Callable[[Any], str | No
         rows=rows,
         ids=[key.id for key in keys],
         keys=[instant_key(key.createdOn) for key in keys] if dated else [],
-        total=_total(answer, len(rows)),
+        total=header_count(answer, "aw-totalitems"),
         size=header_count(answer, "aw-pagesize"),
         values=list(map(value_of, keys)) if value_of else [],
     )
 
 
-def _total(answer: Answer, rows: int) -> int | None:
+def _checked(page: Page) -> Page:
     """
-    Return how many rows match, if the answer reports it.
+    Return a page whose total can be right.
 
-    :raises AworkPagingError: they are fewer than the rows of the answer, so the total cannot be relied on.
+    :raises AworkPagingError: fewer rows match than the page has.
     """
-    total = header_count(answer, "aw-totalitems")
-    if total is not None and total < rows:
-        raise AworkPagingError(f"aw-totalitems: awork reports {total} rows beside {rows} that it sends")
-    return total
+    if page.total is not None and page.total < len(page.rows):
+        raise AworkPagingError(f"aw-totalitems: awork reports {page.total} rows beside {len(page.rows)} that it sends")
+    return page
 
 
 def _split(body: bytes | memoryview, *, decode_keys: _Rows = _decode_keys) -> tuple[list[msgspec.Raw], list[Any]]:
@@ -85,7 +91,7 @@ def _split(body: bytes | memoryview, *, decode_keys: _Rows = _decode_keys) -> tu
 def decode_whole_list(answer: Answer) -> Page:
     """Split the body of a list that does not page; its rows may lack ``id`` and ``createdOn``."""
     rows, _ = decode_body(_split, answer)
-    return Page(rows=rows, ids=[], keys=[], total=_total(answer, len(rows)))
+    return _checked(Page(rows=rows, ids=[], keys=[], total=header_count(answer, "aw-totalitems")))
 
 
 def header_count(answer: Answer, header: str) -> int | None:
