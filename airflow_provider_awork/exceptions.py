@@ -30,6 +30,7 @@ All others are retried as the task's ``retries`` say.
      |    +-- AworkDestinationError *     the destination cannot be written at all
      |    +-- AworkDestinationBusyError   another run is writing to the destination
      |    +-- AworkShrunkSetError *       a set would lose too many of its rows
+     +-- AworkMisfitError *               a duration or a billing flag does not fit its column
      +-- AworkEmptyError *                nothing matches, and fail_if_empty is set
      +-- AworkTooLargeError *             more entries than an XCom should carry
      +-- AworkBatchError *                entries of a batch are not as asked
@@ -110,6 +111,10 @@ class AworkDestinationBusyError(AworkPublishError):
 
 class AworkShrunkSetError(AworkPublishError, AirflowFailException):
     """A set would lose more of its rows than ``max_shrink`` allows; the former set is unchanged."""
+
+
+class AworkMisfitError(AworkError, AirflowFailException):
+    """Fields that money rests on have values that their columns cannot hold, and ``allow_misfits`` is not set."""
 
 
 class AworkEmptyError(AworkError, AirflowFailException):

@@ -7,14 +7,15 @@ and made an Arrow value or a cell, once; rows then only point to it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from itertools import groupby, islice, repeat
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import msgspec
 
 from airflow_provider_awork.client.http import json_text
+from airflow_provider_awork.columns.leftovers import Leftover, Leftovers
 from airflow_provider_awork.columns.model import (
     BOOLEAN,
     INTEGER,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 Extra = dict[str, Any] | msgspec.Raw
 ToCells = Callable[[Sequence[Column], Sequence[Sequence[Any]]], list[Any]]
 
+LONGEST_NUMBER = 100  # characters of a whole number with a fraction or an exponent
 MOST_OBJECTS = 4_000  # that are remembered under one key; each takes some kilobytes
 
 _INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -60,13 +62,13 @@ class RowDecoder:
     ``AworkTransportError`` if one is not valid UTF-8, as then the answer was damaged on its way.
 
     :param model: what the rows are.
-    :param unknown_fields: is added to: how many rows had this path in ``extra``.
+    :param leftovers: is added to: what the rows have in ``extra``.
     """
 
-    def __init__(self, model: RowModel, unknown_fields: Counter[str]) -> None:
+    def __init__(self, model: RowModel, leftovers: Leftovers) -> None:
         keys = dict.fromkeys(column.path.partition(".")[0] for column in model.leaves if "." in column.path)
         self.model = model
-        self._unknown_fields = unknown_fields
+        self._leftovers = leftovers
         self._own_columns = [column for column in model.leaves if "." not in column.path]
         self._objects = {key: _Objects(key, model) for key in keys}
         self._ids_beside = {
@@ -117,20 +119,26 @@ class RowDecoder:
     def _read(self, entries: Sequence[RawEntry]) -> Values:
         """The values of the columns that are not within objects, or replace one that is; points to the objects."""
         try:
-            structs, extras = self._decode_rows(entries)
+            structs, extras, leftovers = self._decode_rows(entries)
             columns = zip(*map(msgspec.structs.astuple, structs), strict=True) if structs else repeat(())
             values = {column.name: list(next(columns)) for column in self._own_columns}
             for (key, objects), raws in zip(self._objects.items(), columns, strict=False):
                 objects.point_to(raws)
-                for row, extra in objects.unfitting(self._unknown_fields):
+                for row, extra, of_object in objects.unfitting():
                     extras[row] = _with_members(extras.get(row), {key: extra})
+                    self._leftovers.add(of_object, values["id"][row])
             for key, beside in self._ids_beside.items():
                 for row, other_id in self._objects[key].other_ids(values[beside]):
                     extras[row] = _with_members(extras.get(row), {key: {"id": other_id}})
-                    self._unknown_fields[f"{key}.id"] += 1
+                    self._leftovers.unknown_fields[f"{key}.id"] += 1
             json_columns = [column.name for column in self._own_columns if column.type is JSON]
             values |= {name: list(map(text_or_none, values[name])) for name in json_columns}
             values |= self.model.derive(values, self._objects)
+            for row, of_row in leftovers.items():
+                self._leftovers.add(of_row, values["id"][row])
+                misfits = {path for path, is_misfit in of_row if is_misfit}
+                for name in self.model.columns_resting_on(misfits):
+                    values[name][row] = None
         except UnicodeDecodeError as error:
             raise AworkTransportError(
                 f"A {self.model.name} is not valid UTF-8: {error.reason} at byte {error.start}"
@@ -140,21 +148,24 @@ class RowDecoder:
             values["extra"][row] = text_or_none(msgspec.json.encode(extra))
         return values
 
-    def _decode_rows(self, entries: Sequence[RawEntry]) -> tuple[list[Any], dict[int, Extra]]:
+    def _decode_rows(
+        self, entries: Sequence[RawEntry]
+    ) -> tuple[list[Any], dict[int, Extra], dict[int, list[Leftover]]]:
         """The rows as structs, and what did not fit into them by the number of the row."""
         try:
-            return [row or self._row.absent for row in map(self._row.decoder.decode, entries)], {}
+            return [row or self._row.absent for row in map(self._row.decoder.decode, entries)], {}, {}
         except msgspec.DecodeError:
             pass
         structs: list[Any] = []
         extras: dict[int, Extra] = {}
+        leftovers: dict[int, list[Leftover]] = {}
         for number, entry in enumerate(entries):
-            struct, extra, unknown = self._row.decode(entry)
+            struct, extra, of_row = self._row.decode(entry)
             structs.append(struct)
             if extra is not None:
                 extras[number] = extra
-                self._unknown_fields.update(unknown)
-        return structs, extras
+                leftovers[number] = of_row
+        return structs, extras, leftovers
 
 
 class _Objects:
@@ -179,12 +190,12 @@ class _Objects:
         self._texts: list[str | None] = []
         self._values: Values = {column.name: [] for column in self.columns}
         self._ids: list[str | None] = []
-        self._unfitting: dict[int, tuple[Extra, list[str]]] = {}
+        self._unfitting: dict[int, tuple[Extra, list[Leftover]]] = {}
         self._arrays: pa.RecordBatch | None = None
         self._cells: dict[Sequence[Column], list[Any]] = {}
 
     def _add(self, raw: bytes) -> None:
-        struct, extra, unknown = self._model.decode(raw)
+        struct, extra, leftovers = self._model.decode(raw)
         for path, values in zip(self._paths, self._values.values(), strict=True):
             leaf = _leaf(struct, path)
             values.append(text_or_none(leaf) if isinstance(leaf, msgspec.Raw) else leaf)
@@ -193,9 +204,9 @@ class _Objects:
         for path, beside in self._repeated_ids:
             if (other_id := _leaf(struct, path)) not in (None, _leaf(struct, beside)):
                 extra = _with_members(extra, _nested(path, other_id))
-                unknown = [*unknown, self._model.prefix + ".".join(path)]
+                leftovers = [*leftovers, Leftover(self._model.prefix + ".".join(path), is_misfit=False)]
         if extra is not None:
-            self._unfitting[len(self._numbers)] = extra, unknown
+            self._unfitting[len(self._numbers)] = extra, leftovers
 
     def point_to(self, raws: Iterable[msgspec.Raw]) -> None:
         """Take the objects of further rows, which become the current ones."""
@@ -203,19 +214,17 @@ class _Objects:
             self._forget()
         self._current = list(map(self._numbers.__getitem__, map(bytes, raws)))
 
-    def unfitting(self, unknown_fields: Counter[str]) -> Iterable[tuple[int, Extra]]:
-        """The rows whose object does not fit the model, with what does not; their paths are counted."""
+    def unfitting(self) -> Iterable[tuple[int, Extra, list[Leftover]]]:
+        """The rows whose object does not fit the model, with what does not."""
         if not self._unfitting:
             return
         for row, number in enumerate(self._current):
             if number in self._unfitting:
-                extra, unknown = self._unfitting[number]
-                unknown_fields.update(unknown)
-                yield row, extra
+                yield row, *self._unfitting[number]
 
     def other_ids(self, ids: Sequence[str | None]) -> Iterable[tuple[int, str]]:
         """The rows whose object has another id than the row says, with the id in the object."""
-        inside = [self._ids[number] for number in self._current]
+        inside = list(map(self._ids.__getitem__, self._current))
         if inside != ids:  # by far the most rows agree
             for row, (own, other) in enumerate(zip(inside, ids, strict=True)):
                 if own is not None and own != other:
@@ -284,42 +293,61 @@ class _ObjectModel:
         self.decoder = msgspec.json.Decoder(self.struct | None)
         self.absent = self.struct()
 
-    def decode(self, raw: RawEntry) -> tuple[Any, Extra | None, list[str]]:
-        """The object as a struct, what did not fit into it, and the paths of that."""
+    def decode(self, raw: RawEntry) -> tuple[Any, Extra | None, list[Leftover]]:
+        """The object as a struct, what did not fit into it, and where that was."""
         try:
             return self.decoder.decode(raw) or self.absent, None, []
         except msgspec.DecodeError:
             return self._decode_key_by_key(raw)
 
-    def _decode_key_by_key(self, raw: RawEntry) -> tuple[Any, Extra | None, list[str]]:
+    def _decode_key_by_key(self, raw: RawEntry) -> tuple[Any, Extra | None, list[Leftover]]:
         try:
             members = json_text.split_object(raw)
         except msgspec.ValidationError:  # not an object
-            return self.absent, msgspec.Raw(raw), [self.prefix.rstrip(".") or "(entry)"]
+            return self.absent, msgspec.Raw(raw), [Leftover(self.prefix.rstrip(".") or "(entry)", is_misfit=True)]
         fitting: dict[str, Any] = {}
         extra: dict[str, Any] = {}
-        unknown: list[str] = []
+        leftovers: list[Leftover] = []
         for key, value in members.items():
-            fitting[key], rest, paths = self._decode_member(key, value)
+            fitting[key], rest, of_member = self._decode_member(key, value)
             if rest is not None:
                 extra[key] = rest
-                unknown += paths
+                leftovers += of_member
         known = self.leaves.keys() | self.objects.keys()
-        return self.struct(**{key: fitting[key] for key in fitting.keys() & known}), extra or None, unknown
+        return self.struct(**{key: fitting[key] for key in fitting.keys() & known}), extra or None, leftovers
 
-    def _decode_member(self, key: str, value: msgspec.Raw) -> tuple[Any, Extra | None, list[str]]:
+    def _decode_member(self, key: str, value: msgspec.Raw) -> tuple[Any, Extra | None, list[Leftover]]:
         if key in self.objects:
             return self.objects[key].decode(value)
-        is_json = self.leaves.get(key) is JSON
+        kind = self.leaves.get(key)
+        is_json = kind is JSON
         absent = _NULL if is_json else None
         if text_or_none(value) is None:
             return absent, None, []
         if is_json:
             return value, None, []
+        leftover = Leftover(self.prefix + key, is_misfit=kind is not None)
+        if kind is None:
+            return None, value, [leftover]
         try:
-            return _LEAF_DECODERS[self.leaves[key]].decode(value), None, []
-        except (KeyError, msgspec.DecodeError):  # an unknown key, or a value of another type
-            return absent, value, [self.prefix + key]
+            return _LEAF_DECODERS[kind].decode(value), None, []
+        except msgspec.DecodeError:
+            whole = _whole_number(bytes(value)) if kind is INTEGER else None
+            return whole, None if whole is not None else value, [leftover]
+
+
+def _whole_number(raw: bytes) -> int | None:
+    """Return the whole number of 64 bits that is written with a fraction or an exponent, such as ``3.6e3``."""
+    if raw[:1] not in b"-0123456789" or len(raw) > LONGEST_NUMBER:
+        return None
+    try:
+        number = Decimal(raw.decode())
+    except InvalidOperation:  # the exponent has too many digits
+        return None
+    # Looked at first: an int of an exponent of a billion would fill the memory.
+    if number.adjusted() > 18 or number != (whole := int(number)):
+        return None
+    return whole if -(2**63) <= whole < 2**63 else None
 
 
 def _object_model(path: str, leaves: Sequence[Column]) -> _ObjectModel:

@@ -92,6 +92,7 @@ class ListModel:
             leaves=tuple(columns.values()),
             derived=(*timestamps, *self.derived, EXTRA),
             derive=derive,
+            rests_on={IS_API_USER.name: {"id"}} if self.marks_api_users else {},
             distinct=frozenset({"id", *(column.name for column in instants)}),
         )
 

@@ -6,14 +6,14 @@ The columns of a ``RowModel`` are the one list from which the types for decoding
 raw rows into values.
 
 Nothing is dropped: keys that the model does not know, and values that do not fit their column's type, go to the column
-``extra`` under their own path, such as ``{"task":{"lists":[1]}}``.
+``extra`` under their own path, such as ``{"task":{"lists":[1]}}``. No derived column rests on a value that misfits.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
@@ -125,6 +125,9 @@ class RowModel:
     :param derived: the derived columns, the last of which is ``extra``.
     :param derive: from the values of the row's own leaves, and the objects in it by their key, the values of the
         derived columns, and those of other columns that it replaces.
+    :param rests_on: paths of the row's own leaves that a derived column rests on; it is null if one misfits. A column
+        without an entry is null by itself where a leaf is.
+    :param strict: paths whose misfits fail an export, unless the caller allows them.
     :param distinct: text columns whose values hardly repeat: they gain nothing from a dictionary.
     """
 
@@ -133,6 +136,8 @@ class RowModel:
     derived: tuple[Column, ...]
     derive: Callable[[Values, Mapping[str, ObjectsInRows]], Values]
     distinct: frozenset[str]
+    rests_on: Mapping[str, Set[str]] = field(default_factory=dict)
+    strict: frozenset[str] = frozenset()
 
     @cached_property
     def repeated_ids(self) -> Mapping[str, str]:
@@ -160,6 +165,10 @@ class RowModel:
             DATE: pa.date32(),
         }
         return pa.schema([pa.field(column.name, types[column.type]) for column in self.columns])
+
+    def columns_resting_on(self, paths: Set[str]) -> Iterator[str]:
+        """The names of the derived columns that rest on one of these leaves."""
+        return (name for name, basis in self.rests_on.items() if not basis.isdisjoint(paths))
 
     def columns_markdown(self) -> str:
         """The documented table of columns, for ``docs/columns.md``."""

@@ -135,10 +135,11 @@ _DERIVED: tuple[Column, ...] = (
 )
 
 _STATE_FIELDS = (*TIME_FIELDS, "duration", "breaks")
+_STATE_COLUMNS = tuple(map(column_name, _STATE_FIELDS))
 
 
 def _derive(values: Values, objects: Mapping[str, ObjectsInRows]) -> Values:
-    states = list(map(_state, *(values[column_name(field)] for field in _STATE_FIELDS)))
+    states = list(map(_state, *(values[name] for name in _STATE_COLUMNS)))
     return {
         "task_project": [
             None if of_task == own else of_task
@@ -190,6 +191,8 @@ TIME_ENTRY = RowModel(
     leaves=_LEAVES,
     derived=_DERIVED,
     derive=_derive,
+    rests_on=dict.fromkeys(["is_running", "is_paused", "is_duration_only"], frozenset(_STATE_FIELDS)),
+    strict=frozenset({"duration", "isBillable", "isBilled"}),
     distinct=frozenset(
         [
             "id",

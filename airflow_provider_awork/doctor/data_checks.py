@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_provider_awork.client.http.rate_limit import announced_limits, http_date
 from airflow_provider_awork.columns.decoding import RowDecoder
+from airflow_provider_awork.columns.leftovers import Leftovers
 from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 from airflow_provider_awork.doctor.report import Finding, Outcome, failed, ok, warning
 from airflow_provider_awork.doctor.workspace import Workspace
@@ -90,8 +91,9 @@ def _null_paths(value: Any, path: str = "") -> Iterator[str]:
 def fields(workspace: Workspace) -> Finding:
     """Fields that the model does not know, or that have another type."""
     entries = workspace.samples.entries
-    unknown: Counter[str] = Counter()
-    RowDecoder(TIME_ENTRY, unknown).decode([row for sample in workspace.samples.all for row in sample.page.rows])
+    leftovers = Leftovers()
+    RowDecoder(TIME_ENTRY, leftovers).decode([row for sample in workspace.samples.all for row in sample.page.rows])
+    unknown = leftovers.unknown_fields + leftovers.misfits
     if not unknown:
         return ok("all known")
     shown = [f"{path} ({times} of {len(entries)})" for path, times in unknown.most_common(SHOWN_FIELDS)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_provider_awork.columns.leftovers import Leftovers
 from airflow_provider_awork.columns.model import RowModel
 from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 from airflow_provider_awork.files.spool import check_spool_space
@@ -37,7 +37,7 @@ def export_rows(
     max_rows_per_file: int | None,
     csv_formula_guard: bool = False,
     csv_bom: bool = False,
-) -> Mapping[str, int]:
+) -> Leftovers:
     """
     Write all rows of a reader into parts and publish each part as soon as it is full. Nothing is committed.
 
@@ -46,7 +46,7 @@ def export_rows(
     :param session: for requests and waits in the progress lines.
     :param spool: local folder for parts on their way.
     :param model: what the rows are.
-    :return: how often each unknown field was seen.
+    :return: what the rows have in ``extra``; nothing for NDJSON.
     """
     progress = _Progress(reader, session)
     with open_parts(
@@ -66,7 +66,7 @@ def export_rows(
             progress.tell()
         for part in writer.close():
             publisher.put(part)
-        return dict(writer.unknown_fields)
+        return writer.leftovers
 
 
 def _check_space(

@@ -148,6 +148,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     source: ManifestSource
     columns: tuple[ManifestColumn, ...] | None
     unknown_fields: dict[str, Annotated[int, msgspec.Meta(ge=1)]]
+    misfits: dict[str, Annotated[int, msgspec.Meta(ge=1)]] = msgspec.field(default_factory=dict)
     run: ManifestRun
 
     @property

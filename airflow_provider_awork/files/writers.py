@@ -9,7 +9,7 @@ are fetched.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
 
 from airflow_provider_awork.columns.decoding import RowDecoder
+from airflow_provider_awork.columns.leftovers import Leftovers
 from airflow_provider_awork.columns.model import RawEntry, RowModel
 from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 from airflow_provider_awork.exceptions import AworkConfigError
@@ -110,7 +111,7 @@ class PartWriter:
         csv_formula_guard: bool,
         csv_bom: bool,
     ) -> None:
-        self.unknown_fields: Counter[str] = Counter()
+        self.leftovers = Leftovers()
         self._folder = folder
         self._output = output
         self._model = model
@@ -216,7 +217,7 @@ class PartWriter:
     @cached_property
     def _decoder(self) -> RowDecoder:
         """One decoder for all files, as it remembers objects that repeat; NDJSON needs none."""
-        return RowDecoder(self._model, self.unknown_fields)
+        return RowDecoder(self._model, self.leftovers)
 
     def _finish_full_file(self) -> list[Part]:
         full = self._file is not None and self._file.rows == self._max_rows

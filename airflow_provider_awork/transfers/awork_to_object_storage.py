@@ -71,6 +71,10 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
     :param csv_formula_guard: put ``'`` before CSV cells that a spreadsheet would run as a formula: those that begin
         with ``=``, ``+``, ``-`` or ``@`` of any width, also behind blanks and invisible characters.
     :param csv_bom: begin each CSV file with the UTF-8 byte order mark, by which Excel knows that umlauts are UTF-8.
+    :param allow_misfits: in Parquet and CSV, publish even if a ``duration``, ``isBillable`` or ``isBilled`` is a value
+        that its column cannot hold, such as the text ``"540"``; the column is then null. By default this fails. Misfits
+        of other fields are only warned about. All are kept in ``extra`` and counted as ``misfits`` in the XCom and the
+        manifest. Whole numbers written as ``3600.0`` or ``3.6e3`` fit.
     :param max_concurrent_requests: requests in flight, 50 at most; None takes the connection's.
     :param fail_if_empty: fail if nothing matches, instead of publishing an empty set.
     :param replace: ``successor``: replace only a set of the same identity (workspace, list, filter, window) by a key
@@ -108,7 +112,7 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
         "initial_window_start",
         "project_id",
     )
-    flags: Sequence[str] = (*AworkToObjectStorageOperator.flags, "estimate")
+    flags: Sequence[str] = (*AworkToObjectStorageOperator.flags, "estimate", "allow_misfits")
     texts: Sequence[str] = (*AworkToObjectStorageOperator.texts, "initial_window_start")
 
     def __init__(
@@ -119,6 +123,7 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
         initial_window_start: date | datetime | str | None = None,
         project_id: str | None = None,
         estimate: bool = False,
+        allow_misfits: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -127,6 +132,7 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
         self.initial_window_start = initial_window_start
         self.project_id = project_id
         self.estimate = estimate
+        self.allow_misfits = allow_misfits
 
     def execute(self, context: Context) -> dict[str, Any]:
         output = self.checked_output()

@@ -29,7 +29,7 @@ from airflow_provider_awork.files.succession import Replace, Succession, another
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.operators.base import AworkStoppableOperator
 from airflow_provider_awork.transfers.destination import find_shadowed_column
-from airflow_provider_awork.transfers.export import Export, build_manifest, summarize
+from airflow_provider_awork.transfers.export import Export, build_manifest, check_misfits, summarize
 from airflow_provider_awork.transfers.lineage import ExportLineage
 from airflow_provider_awork.transfers.output import Output, checked_count
 from airflow_provider_awork.version_compat import partition_of
@@ -63,6 +63,8 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
     flags: Sequence[str] = ("csv_formula_guard", "csv_bom", "fail_if_empty")
     #: Parameters whose blank text is an error: a template that rendered to nothing would export everything.
     texts: Sequence[str] = ("filterby", "project_id")
+    #: Whether to publish although a field that money rests on does not fit its column.
+    allow_misfits: bool = False
     _lineage: ExportLineage | None = None
 
     def __init__(
@@ -155,7 +157,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
         self._lineage = self._lineage_of(export, publisher.destination)
         model = export.decode() if export.decode else export.model
         reader = export.read()
-        unknown_fields = export_rows(
+        leftovers = export_rows(
             reader,
             publisher,
             session=self.hook.client.session,
@@ -167,6 +169,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
             csv_formula_guard=output.csv_formula_guard,
             csv_bom=output.csv_bom,
         )
+        check_misfits(leftovers, model, allow=self.allow_misfits)
         self._check_rows(export, reader)
         return build_manifest(
             export,
@@ -174,7 +177,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
             kind=output.kind,
             reader=reader,
             source=self._source(export),
-            unknown_fields=unknown_fields,
+            leftovers=leftovers,
             run=self._run(owner, reader, seconds=time.monotonic() - started),
         )
 

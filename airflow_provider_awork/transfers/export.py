@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from airflow_provider_awork.exceptions import AworkMisfitError
 from airflow_provider_awork.files.formats import FileFormat, OutputFormat
 from airflow_provider_awork.files.manifest import (
     MANIFEST_NAME,
@@ -27,9 +29,13 @@ if TYPE_CHECKING:
 
     from airflow_provider_awork.client.identity import Identity
     from airflow_provider_awork.client.lists.rows import RowReader
+    from airflow_provider_awork.columns.leftovers import Leftovers
     from airflow_provider_awork.columns.model import RowModel
     from airflow_provider_awork.files.manifest import PublishedFile
     from airflow_provider_awork.windows.window import Window
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +89,30 @@ class Export:
         )
 
 
+def check_misfits(leftovers: Leftovers, model: RowModel, *, allow: bool) -> None:
+    """
+    Warn about values that do not fit their column; refuse them where money rests on them.
+
+    :param allow: only warn.
+    :raises AworkMisfitError: a strict field of the model has one.
+    """
+    refused = [] if allow else sorted(leftovers.misfits.keys() & model.strict)
+    if refused:
+        first, count = refused[0], leftovers.misfits[refused[0]]
+        raise AworkMisfitError(
+            f"{first}: {count:,} {'value misfits' if count == 1 else 'values misfit'}, such as in "
+            f"{leftovers.misfit_ids[first]}\n"
+            f"These values do not fit their columns: {leftovers.describe_misfits(refused)}. Sums would be wrong, so "
+            "nothing is published. Fix the entries in awork, or pass allow_misfits=True: the columns are null then, "
+            "and extra has what awork sent. file_format='ndjson' keeps everything as it is."
+        )
+    if leftovers.misfits:
+        log.warning(
+            "Values that do not fit their column are null there and kept in the column extra: %s",
+            leftovers.describe_misfits(sorted(leftovers.misfits)),
+        )
+
+
 def build_manifest(
     export: Export,
     *,
@@ -90,7 +120,7 @@ def build_manifest(
     kind: OutputFormat,
     reader: RowReader,
     source: ManifestSource,
-    unknown_fields: Mapping[str, int],
+    leftovers: Leftovers,
     run: ManifestRun,
 ) -> Manifest:
     """Describe the files of an export."""
@@ -107,7 +137,8 @@ def build_manifest(
         watermark=reader.frontier and f"{reader.frontier}Z",
         source=source,
         columns=manifest_columns(export.model, kind.file_format),
-        unknown_fields=dict(unknown_fields),
+        unknown_fields=dict(leftovers.unknown_fields),
+        misfits=dict(leftovers.misfits),
         run=run,
     )
 
@@ -129,6 +160,7 @@ def summarize(manifest: Manifest, destination: ObjectStoragePath) -> dict[str, A
         "sha256": set_sha256(manifest.files),
         "rows": manifest.rows,
         "bytes": manifest.bytes,
+        "misfits": manifest.misfits,
         "window": manifest.window and msgspec.to_builtins(manifest.window),
         "watermark": manifest.watermark,
         "requests": manifest.run.requests,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ import requests
 
 from airflow_provider_awork.client.lists.resources import RESOURCES
 from airflow_provider_awork.columns.decoding import RowDecoder
+from airflow_provider_awork.columns.leftovers import Leftovers
 from airflow_provider_awork.columns.lists import LIST_MODELS
 from airflow_provider_awork.columns.model import RowModel
 from airflow_provider_awork.sandbox import Sandbox
@@ -79,11 +79,11 @@ def path_in(awork: Sandbox, name: str) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_row_of_the_local_awork_fits_its_model(awork: Sandbox, name: str) -> None:
     rows = rows_of(awork, path_in(awork, name))
-    unknown: Counter[str] = Counter()
-    table = RowDecoder(LIST_MODELS[name].to_row_model(), unknown).to_arrow(rows)
+    leftovers = Leftovers()
+    table = RowDecoder(LIST_MODELS[name].to_row_model(), leftovers).to_arrow(rows)
     assert rows
     assert table.num_rows == len(rows)
-    assert not unknown
+    assert leftovers == Leftovers()
     assert table["extra"].null_count == len(rows)
     ids = [sent(row)["id"] for row in rows]
     assert table["id"].to_pylist() == ids
@@ -91,7 +91,7 @@ def test_every_row_of_the_local_awork_fits_its_model(awork: Sandbox, name: str) 
 
 def test_values_of_a_project(awork: Sandbox) -> None:
     rows = rows_of(awork, "projects")
-    table = RowDecoder(LIST_MODELS["projects"].to_row_model(), Counter()).to_arrow(rows)
+    table = RowDecoder(LIST_MODELS["projects"].to_row_model(), Leftovers()).to_arrow(rows)
     for project, row in zip(map(sent, rows), table.to_pylist(), strict=True):
         assert row["company_id"] == project["company"]["id"]
         assert row["project_status_id"] == project["projectStatus"]["id"]
@@ -108,10 +108,18 @@ def test_what_is_known_beyond_the_row() -> None:
     rows = [msgspec.Raw(b'{"id":"a"}'), msgspec.Raw(b'{"id":"b","spin":1}')]
 
     def values_of(model: RowModel) -> dict[str, list[Any]]:
-        return RowDecoder(model, Counter()).decode(rows)
+        return RowDecoder(model, Leftovers()).decode(rows)
 
     users, members = LIST_MODELS["users"], LIST_MODELS["projectmembers"]
     assert values_of(users.to_row_model())["is_api_user"] == [None, None]
     assert values_of(users.to_row_model(api_user_ids=frozenset("b")))["is_api_user"] == [False, True]
     assert values_of(members.to_row_model(project_id=PROJECT))["of_project_id"] == [PROJECT, PROJECT]
     assert values_of(members.to_row_model())["extra"] == [None, '{"spin":1}']
+
+
+def test_whether_a_user_is_an_api_user_rests_on_no_misfit() -> None:
+    rows = [msgspec.Raw(b'{"id":5}'), msgspec.Raw(b'{"id":"b"}')]
+    leftovers = Leftovers()
+    model = LIST_MODELS["users"].to_row_model(api_user_ids=frozenset("c"))
+    assert RowDecoder(model, leftovers).decode(rows)["is_api_user"] == [None, False]
+    assert leftovers.misfits == {"id": 1}

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_awork.billing.entry_keys import EntryState
 from airflow_provider_awork.columns.decoding import RowDecoder
+from airflow_provider_awork.columns.leftovers import Leftovers
 from airflow_provider_awork.columns.lists import LIST_MODELS
 from airflow_provider_awork.columns.model import DERIVED, Column, ColumnType, RowModel, column_name, to_texts
 from airflow_provider_awork.columns.time_entry import TIME_ENTRY
@@ -25,13 +25,13 @@ from tests.helpers.entries import Entry, make_entries, page, raw, raw_entries, s
 from tests.helpers.openapi import leaves
 
 
-def values_of(entry: Entry | bytes) -> tuple[dict[str, Any], Counter[str]]:
-    """The columns of one entry, and its unknown fields."""
-    unknown_fields: Counter[str] = Counter()
+def values_of(entry: Entry | bytes) -> tuple[dict[str, Any], Leftovers]:
+    """The columns of one entry, and what it has in ``extra``."""
+    leftovers = Leftovers()
     entries = split(b"[" + entry + b"]") if isinstance(entry, bytes) else raw(entry)
-    values = RowDecoder(TIME_ENTRY, unknown_fields).decode(entries)
+    values = RowDecoder(TIME_ENTRY, leftovers).decode(entries)
     assert list(values) == [column.name for column in TIME_ENTRY.columns]
-    return {name: value for name, (value,) in values.items()}, unknown_fields
+    return {name: value for name, (value,) in values.items()}, leftovers
 
 
 def entry() -> Entry:
@@ -116,14 +116,14 @@ def test_markdown_has_a_row_for_each_column() -> None:
 
 def test_a_typical_entry_fills_its_columns() -> None:
     given_entry = entry()
-    values, unknown_fields = values_of(given_entry)
+    values, leftovers = values_of(given_entry)
     for column in TIME_ENTRY.columns:
         if column.path == DERIVED or column.type is ColumnType.JSON:
             continue
         assert values[column.name] == at(given_entry, column.path), column.name
     assert values["breaks"] == "[]"
     assert values["extra"] is None
-    assert not unknown_fields
+    assert leftovers == Leftovers()
 
 
 def at(value: Any, path: str) -> Any:
@@ -147,8 +147,8 @@ def with_nulls(value: Entry) -> Entry:
 
 
 def test_no_entries_give_empty_columns() -> None:
-    assert RowDecoder(TIME_ENTRY, Counter()).decode([]) == {column.name: [] for column in TIME_ENTRY.columns}
-    assert RowDecoder(TIME_ENTRY, Counter()).to_arrow([]).num_rows == 0
+    assert RowDecoder(TIME_ENTRY, Leftovers()).decode([]) == {column.name: [] for column in TIME_ENTRY.columns}
+    assert RowDecoder(TIME_ENTRY, Leftovers()).to_arrow([]).num_rows == 0
 
 
 def test_unknown_keys_go_to_extra_and_are_counted() -> None:
@@ -157,9 +157,15 @@ def test_unknown_keys_go_to_extra_and_are_counted() -> None:
     sent["colour"] = "red"
     sent["task"] = {**sent["task"], "lists": [{"id": 1}], "primaryTaskListId": "x"}
     sent["project"] = {**sent["project"], "company": {**sent["project"]["company"], "a.b": 1.0}}
-    unknown_fields: Counter[str] = Counter()
-    values = RowDecoder(TIME_ENTRY, unknown_fields).decode(split(page([sent, entry(), sent])))
-    assert unknown_fields == {"colour": 2, "task.lists": 2, "task.primaryTaskListId": 2, "project.company.a.b": 2}
+    leftovers = Leftovers()
+    values = RowDecoder(TIME_ENTRY, leftovers).decode(split(page([sent, entry(), sent])))
+    assert not leftovers.misfits
+    assert leftovers.unknown_fields == {
+        "colour": 2,
+        "task.lists": 2,
+        "task.primaryTaskListId": 2,
+        "project.company.a.b": 2,
+    }
     extra = json.loads(values["extra"][2])
     assert extra == {
         "colour": "red",
@@ -201,12 +207,38 @@ def test_values_of_another_type_go_to_extra(path: str, value: Any, column: str) 
     expected: Any = value
     for step in reversed([*parents, key]):
         expected = {step: expected}
-    values, unknown_fields = values_of(sent)
+    values, leftovers = values_of(sent)
     assert values[column] is None
     assert json.loads(values["extra"]) == expected
-    assert unknown_fields == {path: 1}
+    assert (leftovers.misfits, leftovers.misfit_ids) == ({path: 1}, {path: sent["id"]})
+    assert not leftovers.unknown_fields
     assert values["id"] == sent["id"]
     assert values["type_of_work_name"] == sent["typeOfWork"]["name"]
+
+
+WHOLE = [("3600.0", 3600), ("3.6e3", 3600), ("36E+2", 3600), ("-0.0", 0), ("9223372036854775807.0", 2**63 - 1)]
+NOT_WHOLE = ["3600.5", "36e-1", "9223372036854775808.0", "1e19", "1e999999999", "1e-999999999", f"1.{'0' * 200}"]
+NOT_WHOLE += ["1e99999999999999999999", "-1e-5", '"3600.0"', "true"]
+
+
+@pytest.mark.parametrize(("text", "number"), [*WHOLE, *((text, None) for text in NOT_WHOLE)])
+def test_whole_numbers_may_be_written_with_a_fraction_or_an_exponent(text: str, number: int | None) -> None:
+    values, leftovers = values_of(f'{{"duration":{text},"task":{{"plannedDuration":{text}}}}}'.encode())
+    assert values["duration"] == values["task_planned_duration"] == number
+    kept = f'{{"duration":{text},"task":{{"plannedDuration":{text}}}}}' if number is None else None
+    assert values["extra"] == kept
+    assert leftovers.misfits == ({} if number is not None else {"duration": 1, "task.plannedDuration": 1})
+
+
+@pytest.mark.parametrize("field", ["startTimeUtc", "endTimeUtc", "startTimeLocal", "endTimeLocal", "duration"])
+def test_no_state_rests_on_a_misfit(field: str) -> None:
+    sent = {"startTimeUtc": "10:00:00", "duration": 0, "id": "a", field: [1]}
+    rows = split(page([sent, sent | {field: None}]))
+    values = RowDecoder(TIME_ENTRY, Leftovers()).decode(rows)
+    assert [values[name][0] for name in STATES] == [None, None, None]
+    assert [values[name][1] for name in STATES] == [field != "startTimeUtc", False, False]
+    table = RowDecoder(TIME_ENTRY, Leftovers()).to_arrow(rows)
+    assert [table[name].null_count for name in STATES] == [1, 1, 1]
 
 
 def test_extra_keeps_numbers_as_they_were_written() -> None:
@@ -215,9 +247,9 @@ def test_extra_keeps_numbers_as_they_were_written() -> None:
 
 
 def test_an_entry_that_is_no_object_goes_to_extra() -> None:
-    values, unknown_fields = values_of(b"[1, 2]")
+    values, leftovers = values_of(b"[1, 2]")
     assert values["extra"] == "[1, 2]"
-    assert unknown_fields == {"(entry)": 1}
+    assert leftovers.misfits == {"(entry)": 1}
 
 
 def test_an_id_in_an_object_that_differs_from_the_id_beside_it_goes_to_extra() -> None:
@@ -230,8 +262,8 @@ def test_an_id_in_an_object_that_differs_from_the_id_beside_it_goes_to_extra() -
         "parentTask": {"id": "a parent"},
     }
     del other["projectId"]
-    unknown_fields: Counter[str] = Counter()
-    decoder = RowDecoder(TIME_ENTRY, unknown_fields)
+    leftovers = Leftovers()
+    decoder = RowDecoder(TIME_ENTRY, leftovers)
     for _ in range(2):
         extras = decoder.to_arrow(split(page([same, other, same])))["extra"].to_pylist()
         assert extras[0] is extras[2] is None
@@ -245,13 +277,14 @@ def test_an_id_in_an_object_that_differs_from_the_id_beside_it_goes_to_extra() -
             },
         }
     differing = ["user.id", "project.id", "task.id", "task.taskStatus.id", "task.parentTask.id"]
-    assert unknown_fields == dict.fromkeys([*differing, "user.mood", "task.taskStatus.colour"], 2)
+    assert not leftovers.misfits
+    assert leftovers.unknown_fields == dict.fromkeys([*differing, "user.mood", "task.taskStatus.colour"], 2)
 
 
 def test_64_bits() -> None:
     values, _ = values_of({"resourceVersion": 2**63 - 1, "duration": -(2**63)})
     assert (values["resource_version"], values["duration"]) == (2**63 - 1, -(2**63))
-    table = RowDecoder(TIME_ENTRY, Counter()).to_arrow(raw({"resourceVersion": 2**63 - 1}))
+    table = RowDecoder(TIME_ENTRY, Leftovers()).to_arrow(raw({"resourceVersion": 2**63 - 1}))
     assert table["resource_version"].to_pylist() == [2**63 - 1]
 
 
@@ -261,7 +294,7 @@ def test_64_bits() -> None:
 def test_texts_stay_as_they_are(text: str) -> None:
     values, _ = values_of({"note": text})
     assert values["note"] == text
-    assert RowDecoder(TIME_ENTRY, Counter()).to_arrow(raw({"note": text}))["note"].to_pylist() == [text]
+    assert RowDecoder(TIME_ENTRY, Leftovers()).to_arrow(raw({"note": text}))["note"].to_pylist() == [text]
 
 
 def test_breaks_are_json_as_sent() -> None:
@@ -274,9 +307,9 @@ def test_the_project_of_the_task_is_kept_where_it_is_another() -> None:
     assert values_of(sent)[0]["task_project"] is None
     other = {**sent["task"]["project"], "name": "other", "new": 1}
     sent["task"] = {**sent["task"], "project": other}
-    values, unknown_fields = values_of(sent)
+    values, leftovers = values_of(sent)
     assert json.loads(values["task_project"]) == other
-    assert not unknown_fields
+    assert leftovers == Leftovers()
     del sent["project"]
     assert json.loads(values_of(sent)[0]["task_project"]) == other
 
@@ -312,7 +345,7 @@ def test_split_times_come_together_again(start: datetime, length: timedelta, zon
     local = [instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for instant in instants]
     assert timestamps(values) == [instant.replace(tzinfo=None) for instant in instants] + local
     assert values["work_date"] == local[0].date()
-    batch = RowDecoder(TIME_ENTRY, Counter()).to_arrow(raw(sent))
+    batch = RowDecoder(TIME_ENTRY, Leftovers()).to_arrow(raw(sent))
     assert batch["started_at"].to_pylist() == [instants[0]]
     assert batch["ended_at_local"].to_pylist() == [local[1]]
 
@@ -373,12 +406,12 @@ def test_instants_of_creation_are_utc(text: str) -> None:
 )
 def test_times_that_cannot_be_read_stay_texts(day: str, time: str) -> None:
     sent = {"startDateUtc": day, "startTimeUtc": time, "startDateLocal": day, "createdOn": f"{day}?"}
-    values, unknown_fields = values_of(sent)
+    values, leftovers = values_of(sent)
     assert values["started_at"] is None
     assert values["created_at"] is None
     assert (values["start_date_utc"], values["start_time_utc"], values["extra"]) == (day, time, None)
-    assert not unknown_fields
-    assert RowDecoder(TIME_ENTRY, Counter()).to_arrow(raw(sent))["started_at"].to_pylist() == [None]
+    assert leftovers == Leftovers()
+    assert RowDecoder(TIME_ENTRY, Leftovers()).to_arrow(raw(sent))["started_at"].to_pylist() == [None]
 
 
 # --- states
@@ -467,15 +500,15 @@ def odd_entries(draw: st.DrawFn) -> Entry:
 @given(st.lists(odd_entries(), max_size=4))
 def test_nothing_is_lost_and_arrow_and_texts_hold_the_same(entries: list[Entry]) -> None:
     batch = split(page(entries))
-    values = RowDecoder(TIME_ENTRY, Counter()).decode(batch)
+    values = RowDecoder(TIME_ENTRY, Leftovers()).decode(batch)
     for index, sent in enumerate(entries):
         drop_repeated_ids(sent)
         if at(sent, "task.project") is not None and at(sent, "task.project") == sent.get("project"):
             del sent["task"]["project"]  # left out where it is the same
         assert without_nulls(restored(values, index)) == without_nulls(sent)
     texts, table = (
-        texts_of(RowDecoder(TIME_ENTRY, Counter()), batch),
-        RowDecoder(TIME_ENTRY, Counter()).to_arrow(batch),
+        texts_of(RowDecoder(TIME_ENTRY, Leftovers()), batch),
+        RowDecoder(TIME_ENTRY, Leftovers()).to_arrow(batch),
     )
     for column in TIME_ENTRY.columns:
         assert [as_text(value) for value in table[column.name].to_pylist()] == texts[column.name]
@@ -528,7 +561,7 @@ def as_text(value: Any) -> str | None:
 
 def test_arrow_and_texts_hold_the_same_for_typical_entries() -> None:
     batch = raw_entries(300)
-    decoder = RowDecoder(TIME_ENTRY, Counter())
+    decoder = RowDecoder(TIME_ENTRY, Leftovers())
     texts, table = texts_of(decoder, batch), decoder.to_arrow(batch)
     table.validate(full=True)
     assert table.schema == TIME_ENTRY.arrow_schema
@@ -545,7 +578,7 @@ def test_objects_that_come_again_are_what_they_are_in_each_row(
     for number, sent in enumerate(entries):
         if number % 3 == 0:
             sent["user"] = sent["user"] | {"mood": number % 2, "hasImage": "yes"}
-    of_all, of_each = Counter[str](), Counter[str]()
+    of_all, of_each = Leftovers(), Leftovers()
     decoder = RowDecoder(TIME_ENTRY, of_all)
     for start in range(0, 400, 50):
         batch = split(page(entries[start : start + 50]))
@@ -558,13 +591,13 @@ def test_objects_that_come_again_are_what_they_are_in_each_row(
             "user": {"mood": (start + -start % 3) % 2, "hasImage": "yes"}
         }
     assert of_all == of_each
-    assert of_all["user.mood"] == 3 * 134
+    assert (of_all.unknown_fields["user.mood"], of_all.misfits["user.hasImage"]) == (402, 402)
 
 
 def test_pretty_printed_entries_have_the_same_values() -> None:
     entries = list(make_entries(20))
-    values = RowDecoder(TIME_ENTRY, Counter()).decode(split(page(entries, pretty=True)))
-    compact = RowDecoder(TIME_ENTRY, Counter()).decode(split(page(entries)))
+    values = RowDecoder(TIME_ENTRY, Leftovers()).decode(split(page(entries, pretty=True)))
+    compact = RowDecoder(TIME_ENTRY, Leftovers()).decode(split(page(entries)))
     assert {name: value for name, value in values.items() if name != "task_project"} == {
         name: value for name, value in compact.items() if name != "task_project"
     }

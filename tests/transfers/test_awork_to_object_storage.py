@@ -94,6 +94,54 @@ def test_ndjson_has_each_entry_as_awork_sent_it(awork: Sandbox, destination: str
     assert len(json.dumps(summary)) < 2000
 
 
+@pytest.fixture
+def misfits() -> Iterator[Sandbox]:
+    """An awork with some values that are not as documented."""
+    with Sandbox(entries=6, seed=11) as sandbox, connection_in_environment(sandbox.url, sandbox.token):
+        sent = [{"duration": "540"}, {"duration": 2160.5}, {"isBilled": "no"}, {"note": 5}, {"duration": 3600.0}]
+        for entry_id, changes in zip(sandbox.store.ids(), sent, strict=False):
+            sandbox.store.edit(entry_id, **changes)
+        yield sandbox
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "csv"])
+def test_a_duration_that_misfits_fails_unless_allowed(misfits: Sandbox, destination: str, file_format: str) -> None:
+    result = export(destination, file_format=file_format)
+    first, second, third, fourth, fifth = misfits.store.ids()[:5]
+    assert (result.task("export").state, result.task("export").try_number) == ("failed", 1)
+    assert f"duration: 2 values misfit, such as in {first}" in result.logs
+    assert f"duration in 2 rows (such as {first}), isBilled in 1 row (such as {third})" in result.logs
+    assert "allow_misfits=True" in result.logs
+    assert read_manifest(ObjectStoragePath(destination)) is None
+
+    result = export(destination, file_format=file_format, allow_misfits=True)
+    counted = {"duration": 2, "isBilled": 1, "note": 1}
+    assert result.xcom("export")["misfits"] == counted == manifest_of(destination).misfits
+    assert f"kept in the column extra: duration in 2 rows (such as {first})" in result.logs
+    ((name, data),) = files_of(destination)
+    if file_format == "csv":
+        rows = list(csv.DictReader(io.StringIO(unpacked(name, data).decode(), newline="")))
+    else:
+        rows = pq.read_table(io.BytesIO(data)).to_pylist()
+    by_id = {row["id"]: {key: value or None for key, value in row.items()} for row in rows}
+    assert [by_id[entry]["is_running"] for entry in (first, second)] == [None, None]
+    assert [json.loads(by_id[entry]["extra"]) for entry in (first, second, third, fourth)] == [
+        {"duration": "540"},
+        {"duration": 2160.5},
+        {"isBilled": "no"},
+        {"note": 5},
+    ]
+    assert str(by_id[fifth]["duration"]) == "3600"
+    assert by_id[fifth]["extra"] is None
+
+
+def test_ndjson_has_misfits_as_awork_sent_them(misfits: Sandbox, destination: str) -> None:
+    result = export(destination)
+    assert result.xcom("export")["misfits"] == {}
+    ((name, data),) = files_of(destination)
+    assert set(unpacked(name, data).splitlines()) == set(misfits.store.texts().values())
+
+
 @pytest.mark.parametrize("compression", [None, "snappy", "none"])
 def test_parquet_and_csv_hold_the_same(awork: Sandbox, tmp_path: Path, compression: str | None) -> None:
     parquet, text = f"file://{tmp_path}/parquet", f"file://{tmp_path}/csv"

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import pendulum
@@ -109,6 +110,18 @@ def test_every_list_arrives_whole(awork: Sandbox, tmp_path: Path, project_id: st
     assert {row["id"] for row in rows["projecttasks"]} == {
         task["id"] for task in tasks if task["baseType"] == "projecttask"
     }
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "csv"])
+def test_values_of_a_list_that_misfit_are_counted_and_warned_about(destination: str, file_format: str) -> None:
+    with Sandbox(entries=5, seed=8) as awork, connection_in_environment(awork.url, awork.token):
+        project = json.loads(next(iter(awork.store.texts("projects").values())))
+        odd = {**project, "id": str(uuid4()), "timeBudget": "a lot", "tasksCount": 2.5, "trackedDuration": 36e2}
+        awork.store.add_rows("projects", [odd])
+        result = export(destination, resource="projects", file_format=file_format)
+    assert result.state == "success"
+    assert result.xcom("export")["misfits"] == manifest_of(destination).misfits == {"tasksCount": 1, "timeBudget": 1}
+    assert f"tasksCount in 1 row (such as {odd['id']}), timeBudget in 1 row (such as {odd['id']})" in result.logs
 
 
 def test_a_list_that_comes_whole_is_one_request(awork: Sandbox, destination: str) -> None:
