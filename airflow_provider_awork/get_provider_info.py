@@ -133,7 +133,7 @@ PROVIDER_INFO: dict[str, Any] = {
             "to_openlineage_converter": "airflow_provider_awork.assets.awork.convert_asset_to_openlineage",
         }
     ],
-    "extra-links": ["airflow_provider_awork.links.awork.AworkLink"],
+    "extra-links": ["airflow_provider_awork.links.awork.AworkLink", "airflow_provider_awork.links.files.FilesLink"],
     "cli": ["airflow_provider_awork.cli.get_cli_commands"],  # Airflow 3.2 and later
 }
 

@@ -27,6 +27,7 @@ from airflow_provider_awork.files.publisher import Publisher
 from airflow_provider_awork.files.spool import spool_folder
 from airflow_provider_awork.files.succession import Replace, Succession, another_set, compare
 from airflow_provider_awork.hooks.awork import AworkHook
+from airflow_provider_awork.links.files import FilesLink
 from airflow_provider_awork.operators.base import AworkStoppableOperator
 from airflow_provider_awork.transfers.destination import find_shadowed_column
 from airflow_provider_awork.transfers.export import Export, build_manifest, check_misfits, summarize
@@ -51,6 +52,9 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
 .AworkTimeEntriesToObjectStorageOperator`.
     """
 
+    operator_extra_links = (*AworkStoppableOperator.operator_extra_links, FilesLink())
+    #: Where the files are written, once that is known.
+    located: ObjectStoragePath | None = None
     template_fields: Sequence[str] = (
         "destination",
         "filterby",
@@ -131,6 +135,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
         """
         started = time.monotonic()
         destination, owner = self._locate(context, export, output), _owner(context)
+        self.located = destination
         self._warn_of_shadowed_column(export, output, destination)
         _ = self.hook.config  # a connection that cannot work fails the task before the destination is claimed
         with (
