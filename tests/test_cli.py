@@ -15,14 +15,19 @@ from typing import Any
 
 import airflow
 import pytest
+from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_awork.cli import main
 from airflow_provider_awork.doctor.examination import CHECKS
+from airflow_provider_awork.files.ledger import Outcome, open_ledger
+from airflow_provider_awork.files.marker import Owner
 from airflow_provider_awork.sandbox import Answer, Sandbox
 from tests.helpers.airflow_harness import connection_in_environment, prepare_airflow
 
 KEY = "right-key-0a1b2c3d"
 WRONG_KEY = "wrong-key-4e5f6a7b"
+ENTRIES = [f"00000000-0000-4000-8000-00000000000{number}" for number in range(4)]
+VERSION = 638_700_000_000_000_001
 NOBODY_LISTENS = "http://127.0.0.1:9/api/v1"
 
 
@@ -249,3 +254,77 @@ def test_help_names_the_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--conn-id" in shown
     assert "--json" in shown
     assert "change nothing" in shown
+
+
+# -- the ledger --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two runs: the second one finds an entry that somebody billed, and is killed."""
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+    runs = [
+        ("manual__2026-10-31T23:00:00+00:00", {Outcome.CHANGED: ENTRIES[:2]}),
+        ("manual__2026-11-30T23:00:00+00:00", {Outcome.BILLED_BY_OTHERS: ENTRIES[2:3], Outcome.SENT: ENTRIES[3:]}),
+    ]
+    for run_id, outcomes in runs:
+        owner = Owner(dag_id="awork_billing", run_id=run_id, task_id="mark_billed", map_index=-1, try_number=1)
+        with open_ledger(ObjectStoragePath(f"file://{tmp_path}/set"), owner=owner) as book:
+            about = {"operation": "setIsBilled", "value": True, "before": VERSION, "after": VERSION + 1}
+            lines = [book.line(each, outcome=outcome, **about) for outcome, ids in outcomes.items() for each in ids]
+            book.store(lines)
+    return tmp_path / "set"
+
+
+@pytest.mark.parametrize("form", ["{0}", "file://{0}", "{0}/", "{0}/_manifest.json"])
+def test_a_ledger_is_shown_by_run(ledger: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    monkeypatch.setattr(sys, "stdout", output := io.StringIO())
+
+    assert main(["ledger", "show", form.format(ledger)]) == 0
+
+    lines = output.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in output.getvalue()
+    shown = " ".join(output.getvalue().replace("│", " ").split())
+    for text in (
+        "setIsBilled True: dag awork_billing, run manual__2026-10-31T23:00:00+00:00, task mark_billed",
+        "2 changed; 20",
+        "1 billed by somebody else, 1 sent, outcome not known; 20",
+    ):
+        assert text in shown
+    assert all(any(line.startswith(f"│ {entry} │ {VERSION + 1} │") for line in lines) for entry in ENTRIES)
+
+
+def test_one_entry_of_a_ledger(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ledger", "show", str(ledger), "--entry", ENTRIES[2].upper(), "--ndjson"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert (json.loads(line)["entry_id"], json.loads(line)["outcome"]) == (ENTRIES[2], "billed by somebody else")
+    assert main(["ledger", "show", str(ledger), "--entry", KEY]) == 1
+    assert f"holds no line of the time entry {KEY}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("destination", "said"),
+    [("/nowhere/at/all", "holds no ledger"), ("s4://bucket/x", "cannot be read"), ("", "cannot be read")],
+)
+def test_a_ledger_that_cannot_be_shown(
+    destination: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+    assert main(["ledger", "show", destination]) == 1
+    shown = capsys.readouterr()
+    assert said in shown.err
+    assert "Traceback" not in shown.err + shown.out
+
+
+def test_the_command_shows_a_ledger(ledger: Path) -> None:
+    run = in_new_process("airflow_provider_awork", "ledger", "show", str(ledger))
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("setIsBilled True: dag awork_billing")
+
+
+@pytest.mark.skipif(airflow.__version__.startswith("3.1."), reason="Airflow 3.1 takes no commands of providers")
+def test_the_command_of_airflow_shows_a_ledger(ledger: Path) -> None:
+    run = in_new_process("airflow", "awork", "ledger", str(ledger), "--entry", ENTRIES[0])
+    assert run.returncode == 0, run.stderr
+    assert "1 changed; 20" in run.stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import signal
@@ -27,6 +29,7 @@ from tests.helpers.airflow_harness import (
 )
 from tests.helpers.examples import load
 from tests.helpers.human import human
+from tests.helpers.ledgers import outcomes
 
 BERLIN = "Europe/Berlin"
 OCTOBER, NOVEMBER, DECEMBER = (
@@ -132,6 +135,29 @@ def test_a_month_is_exported_approved_invoiced_marked_and_checked(awork: Sandbox
     assert by_client == sorted(by_client, reverse=True)
     assert sum(by_client) == pytest.approx(hours, abs=0.1)
     assert total == [" **total** ", f" **{sum(by_client):.2f}** "]
+    files = [path.read_text() for path in (destination / "invoices/2026-10").glob("*.csv")]
+    rows = [row for file in files for row in csv.DictReader(io.StringIO(file))]
+    assert {row["time entry"] for row in rows} == expected
+    assert sum(float(row["hours"]) for row in rows) == pytest.approx(hours, abs=0.5)
+    assert len(files) == len(clients)
+    assert all(len({row["client"] for row in csv.DictReader(io.StringIO(file))}) == 1 for file in files)
+    assert outcomes(destination / "month=2026-10") == dict.fromkeys(expected, "changed")
+
+
+def test_what_somebody_unbills_after_the_marking_fails_the_check(awork: Sandbox, destination: Path) -> None:
+    by_hand = min(to_bill(awork))
+
+    def unbill(request: RuleRequest, store: Store) -> None:
+        if request.path == "/me" and by_hand in billed(awork) and not done:
+            done.append(by_hand)
+            store.edit(by_hand, isBilled=False, updatedBy="somebody")
+
+    done: list[str] = []
+    awork.faults.add(unbill)
+    result = bill()
+    assert states(result)["mark_billed"] == states(result)["read_again"] == "success"
+    assert states(result)["check"] == "failed"
+    assert "'to_change': 1" in result.logs
 
 
 def test_what_is_rejected_is_neither_invoiced_nor_marked(awork: Sandbox, destination: Path) -> None:
@@ -183,12 +209,20 @@ def test_a_worker_that_is_killed_between_invoice_and_mark(awork: Sandbox, destin
     by_hand = min(expected)
     awork.store.edit(by_hand, isBilled=True, updatedBy="somebody")
     result = continue_dag(load("awork_billing"), killed)
+    assert result.task("mark_billed").state == "failed"
+    # The killed worker had sent the entry, too: nobody can tell who billed it.
+    assert f"billed by this run or by somebody else: 1 ({by_hand})" in result.logs
+    report: dict[str, Any] = result.xcom("mark_billed", key="report")
+    assert (report["entries"], report["changed"], report["failed"]) == (
+        len(expected), len(expected) - 1, {"billed by this run or by somebody else": 1},
+    )  # fmt: skip
+
+    # It is on no other invoice: un-billed by hand, it is marked by the run.
+    awork.store.edit(by_hand, isBilled=False, updatedBy="somebody")
+    result = continue_dag(load("awork_billing"), killed)
     assert set(states(result).values()) == {"success"}
     assert billed(awork) == before | expected
-    report: dict[str, Any] = result.xcom("mark_billed")
-    assert (report["entries"], report["changed"], report["already_by"]) == (
-        len(expected), len(expected) - 1, {"somebody": 1},
-    )  # fmt: skip
+    assert (result.xcom("mark_billed")["changed"], result.xcom("mark_billed")["already"]) == (1, len(expected) - 1)
     assert (destination / "invoices/2026-10.json").read_bytes() == invoice
     assert result.xcom("check") == 1
 

@@ -53,7 +53,7 @@ ALLOWED = {
     "sensors": {"sensors", "triggers", "operators", *OPERATORS},
     "transfers": {"transfers", "assets", "operators", *OPERATORS},
     "doctor": {"doctor", "hooks", *HOOKS},
-    "cli": {"doctor", EVERYTHING_OF_AIRFLOW},
+    "cli": {"doctor", "billing", EVERYTHING_OF_AIRFLOW},
     "__main__": {"cli"},
     "sandbox": {"sandbox"},
 }

@@ -50,6 +50,7 @@ OTHER_BLOCKS = {
     "README.md": ["pip install", "make demo", "export AIRFLOW_CONN", "python -m", "MERGE INTO", "python -m"],
     "docs/architecture.md": ["sandbox/", "page 1", "_writing.json"],
     "docs/doctor.md": ["python -m", "┏━━"],
+    "docs/operations.md": ["_ledger-<operation>", "python -m airflow_provider_awork ledger show"],  # tests/test_cli.py
     "docs/oauth.md": ["https://", "pair=$(curl"],
 }
 DAY = "2026-11-20"

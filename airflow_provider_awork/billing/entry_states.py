@@ -6,7 +6,7 @@ range; entries that no page had, and those without a known ``createdOn``, one by
 pages to come outnumber the entries that are missing.
 
 Reading many entries one by one, or a wide range, takes time. If it took long, the entries that were updated in the
-meantime are read once more, usually with one request.
+meantime are read once more, usually with one request, and again if that took long.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from airflow_provider_awork.exceptions import (
 log = logging.getLogger(__name__)
 
 STALE_AFTER = 1.0  # seconds of reading
+MOST_REREADS = 3
 CLOCK_MARGIN = timedelta(seconds=10)  # awork's clock is told in whole seconds, and its servers may differ a little
 
 
@@ -47,10 +48,21 @@ class States:
     """
     :param found: the entries that there are, by id in lower case.
     :param refused: ids of entries that the key may not read. The others are gone, or hidden from the key.
+    :param seen_at: on the monotonic clock; no state is older.
     """
 
     found: dict[str, EntryState]
     refused: set[str]
+    seen_at: float
+
+    @property
+    def age(self) -> float:
+        """Seconds since the oldest of the states was read."""
+        return time.monotonic() - self.seen_at
+
+    @property
+    def is_stale(self) -> bool:
+        return self.age > STALE_AFTER
 
 
 def read_states(client: AworkClient, keys: Collection[EntryKey]) -> States:
@@ -61,7 +73,7 @@ def read_states(client: AworkClient, keys: Collection[EntryKey]) -> States:
     :param keys: which ones, ids in lower case; in order of ``createdOn`` their range is the smallest.
     :raises AworkPagingError: the range cannot be read exactly.
     """
-    started = time.monotonic()
+    seen_at = time.monotonic()
     found = _read_range(client, keys)
     refused = set()
     for entry_id, state in _read_each(client, [key.id for key in keys if key.id not in found]):
@@ -69,9 +81,15 @@ def read_states(client: AworkClient, keys: Collection[EntryKey]) -> States:
             refused.add(entry_id)
         elif isinstance(state, EntryState):
             found[entry_id] = state
-    if found and time.monotonic() - started > STALE_AFTER:
-        found |= _updated_since(client, started, found.keys())
-    return States(found=found, refused=refused)
+    for _ in range(MOST_REREADS):
+        if not found or time.monotonic() - seen_at <= STALE_AFTER:
+            break
+        updated = _updated_since(client, seen_at, found.keys())
+        if updated is None:
+            break
+        found |= updated.found
+        seen_at = updated.seen_at
+    return States(found=found, refused=refused, seen_at=seen_at)
 
 
 def _read_range(client: AworkClient, keys: Iterable[EntryKey]) -> dict[str, EntryState]:
@@ -88,21 +106,22 @@ def _read_range(client: AworkClient, keys: Iterable[EntryKey]) -> dict[str, Entr
     return found
 
 
-def _updated_since(client: AworkClient, started: float, ids: Collection[str]) -> dict[str, EntryState]:
-    """Read the entries again that were updated since an instant of the monotonic clock."""
+def _updated_since(client: AworkClient, started: float, ids: Collection[str]) -> States | None:
+    """Read the entries again that were updated since an instant of the monotonic clock; None if awork cannot tell."""
     try:
         client.check_literals(field="updatedOn")
         now = client.server_time()
     except (AworkAssumptionError, AworkPagingError) as error:
         seconds = time.monotonic() - started
         log.warning("What changed in the %.0f s in which the entries were read may go unnoticed: %s", seconds, error)
-        return {}
-    since = now - timedelta(seconds=time.monotonic() - started) - CLOCK_MARGIN
+        return None
+    seen_at = time.monotonic()
+    since = now - timedelta(seconds=seen_at - started) - CLOCK_MARGIN
     expression = compare_instant("updatedOn", "ge", since, zone=client.config.extras.behaviour.literal_timezone)
     found: dict[str, EntryState] = {}
     for rows in client.read_list(TIME_ENTRIES, filterby=expression):
         found |= _states_in(rows, ids)
-    return found
+    return States(found=found, refused=set(), seen_at=seen_at)
 
 
 def _states_in(rows: Iterable[msgspec.Raw], ids: Collection[str]) -> dict[str, EntryState]:

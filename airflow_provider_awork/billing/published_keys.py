@@ -26,7 +26,7 @@ from airflow_provider_awork.files.manifest import MANIFEST_NAME, Manifest, fetch
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
-COLUMNS = ["id", "created_on", "updated_on", "resource_version"]
+COLUMNS = list(EntryKey.__struct_fields__)
 BATCH_ROWS = 5_000
 
 _decode = json_text.decoder(EntryKey)

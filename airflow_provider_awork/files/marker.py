@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import msgspec
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Purpose = Literal["set", "ledger"]
+
 MARKER_NAME = "_writing.json"
 
 _MARKER_SCHEMA_VERSION = 1
@@ -30,7 +32,7 @@ _LONGEST_HEARTBEAT = 60.0  # seconds
 _LONGEST_POLL = 5.0  # seconds
 
 # A marker says what to delete, so its names must not lead out of the destination.
-_NotedName = Annotated[str, msgspec.Meta(pattern=r"^(part-|\.part-|\._manifest)[A-Za-z0-9._-]*$")]
+_NotedName = Annotated[str, msgspec.Meta(pattern=r"^(part-|\.part-|\._manifest|\._ledger-)[A-Za-z0-9._-]*$")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,18 @@ class Owner:
     task_id: str
     map_index: Annotated[int, msgspec.Meta(ge=-1)]
     try_number: Annotated[int, msgspec.Meta(ge=0)]
+
+    @classmethod
+    def of(cls, task_instance: Any) -> Self:
+        """Return the owner for a running task instance of Airflow."""
+        mapped = task_instance.map_index
+        return cls(
+            dag_id=task_instance.dag_id,
+            run_id=task_instance.run_id,
+            task_id=task_instance.task_id,
+            map_index=-1 if mapped is None else mapped,
+            try_number=task_instance.try_number,
+        )
 
     def is_same_task_instance(self, other: Owner) -> bool:
         """Whether ``other`` is a try of the same task instance."""
@@ -80,7 +94,11 @@ def require_other_run(there: Owner, here: Owner, destination: ObjectStoragePath)
 
 
 class _Marker(msgspec.Struct, frozen=True, kw_only=True):
-    """``claim`` tells apart two processes that run the same try; ``released`` ones are free for anybody."""
+    """
+    ``claim`` tells apart two processes that run the same try; ``released`` ones are free for anybody.
+
+    ``purpose`` is what is written: a set of files, or parts of a ledger beside one.
+    """
 
     schema_version: int
     owner: Owner
@@ -89,6 +107,7 @@ class _Marker(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat: datetime
     released: bool
     names: tuple[_NotedName, ...]
+    purpose: Purpose = "set"
 
 
 class _BusyError(AworkDestinationBusyError):
@@ -106,11 +125,20 @@ class Claim:
     :param owner: the task instance that publishes.
     :param claim_id: of this process, unique.
     :param stale_after: a marker without heartbeat for this long belongs to a dead run.
+    :param purpose: what is written. Two tasks of one dag run may not both write a set.
     """
 
     def __init__(
-        self, store: Store, destination: ObjectStoragePath, *, owner: Owner, claim_id: str, stale_after: timedelta
+        self,
+        store: Store,
+        destination: ObjectStoragePath,
+        *,
+        owner: Owner,
+        claim_id: str,
+        stale_after: timedelta,
+        purpose: Purpose = "set",
     ) -> None:
+        self._purpose = purpose
         self._store = store
         self._destination = destination
         self._owner = owner
@@ -250,7 +278,8 @@ class Claim:
         self._names = dict.fromkeys(inherited)
 
     def _require_free(self, held: _Marker) -> None:
-        require_other_run(held.owner, self._owner, self._destination)
+        if self._purpose == held.purpose == "set":
+            require_other_run(held.owner, self._owner, self._destination)
         silent = datetime.now(UTC) - held.heartbeat
         mine = held.claim == self._id or held.owner.is_same_task_instance(self._owner)
         if mine or held.released or silent > self._stale_after:
@@ -284,6 +313,7 @@ class Claim:
             heartbeat=datetime.now(UTC),
             released=released,
             names=tuple(names),
+            purpose=self._purpose,
         )
         return msgspec.json.format(msgspec.json.encode(marker), indent=2)
 

@@ -1,13 +1,14 @@
 """
 Publish finished local files so that readers see the old set or the new set, whole, and never a mix.
 
-Three kinds of files lie at a destination:
+These files lie at a destination:
 
 - ``part-00000-<12 hex of its sha256>.<ext>``: data. Same bytes, same name; never overwritten with other bytes.
 - ``_manifest.json`` (:mod:`.manifest`): the only definition of complete; its one write switches readers from the old
   set to the new.
 - ``_writing.json`` (:mod:`.marker`): the marker of the run that is writing: its owner, a heartbeat, and every name that
   it or a run before it may leave behind. A name is noted there before anything is written under it.
+- ``_ledger-*.ndjson`` (:mod:`.ledger`): what runs changed in awork. No part of a set, and never deleted.
 
 One rule cleans up, after success, failure and kill alike: delete the noted names that the current manifest does not
 list. Nothing is ever deleted by listing or by pattern.
@@ -47,7 +48,7 @@ from airflow_provider_awork.files.manifest import (
     parse_manifest,
     require_files,
 )
-from airflow_provider_awork.files.marker import Claim, Owner
+from airflow_provider_awork.files.marker import Claim, Owner, Purpose
 from airflow_provider_awork.files.stores import is_refusal, open_store, retry
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Publisher:
 
     :param destination: prefix, as ``airflow.sdk.ObjectStoragePath``. Missing local folders are made.
     :param owner: the task instance that publishes.
+    :param purpose: ``ledger`` for a run that only writes files beside the set, and ends with :meth:`keep_former`.
     :param succession: makes what may be replaced; called if a set lies there. None for any set.
     :param stale_after: a marker without heartbeat for this long belongs to a dead run. Heartbeats are ten times as
         frequent, at least one a minute.
@@ -87,6 +89,7 @@ class Publisher:
         destination: ObjectStoragePath,
         *,
         owner: Owner,
+        purpose: Purpose = "set",
         succession: Callable[[], Succession] | None = None,
         stale_after: timedelta = timedelta(minutes=10),
         wait_for: timedelta = timedelta(minutes=15),
@@ -95,6 +98,7 @@ class Publisher:
             raise AworkConfigError(f"stale_after={stale_after}: pass a duration above zero")
         self._destination = destination
         self._owner = owner
+        self._purpose: Purpose = purpose
         self._succession = succession
         self._stale_after = stale_after
         self._wait_for = wait_for
@@ -106,7 +110,12 @@ class Publisher:
         claim_id = uuid.uuid4().hex
         self._store = open_store(self._destination, claim=claim_id)
         self._claim = Claim(
-            self._store, self._destination, owner=self._owner, claim_id=claim_id, stale_after=self._stale_after
+            self._store,
+            self._destination,
+            owner=self._owner,
+            claim_id=claim_id,
+            stale_after=self._stale_after,
+            purpose=self._purpose,
         )
         with _explained("prepare", self._destination):
             retry(self._store.prepare)
@@ -159,6 +168,18 @@ class Publisher:
         with _explained("release the destination", self._destination):
             self._clean_up()
         self._closed = True
+
+    def write_beside(self, name: str, data: bytes) -> None:
+        """
+        Write a file that is no part of the set, and that no run deletes.
+
+        :param name: of a file that is not there yet.
+        :raises AworkPublishError: the storage refused it.
+        :raises AworkDestinationBusyError: another run took the destination over.
+        """
+        with _explained(f"write {name}", self._destination):
+            self._claim.note(*self._store.temporary_names(name))
+            retry(self._store.write, name, data)
 
     def put(self, part: Part) -> PublishedFile:
         """

@@ -62,6 +62,8 @@ class Store(Protocol):
 
     def size(self, name: str) -> int | None: ...
 
+    def names(self) -> list[str]: ...
+
     def put(self, source: Path, name: str) -> None: ...
 
     def write(self, name: str, data: bytes) -> None: ...
@@ -99,6 +101,12 @@ class LocalStore:
             return (self._folder / name).stat().st_size
         except FileNotFoundError:
             return None
+
+    def names(self) -> list[str]:
+        try:
+            return os.listdir(self._folder)
+        except FileNotFoundError:
+            return []
 
     def put(self, source: Path, name: str) -> None:
         temporary = self._temporary(name)
@@ -177,6 +185,14 @@ class ObjectStore:
             return int(self._call("info", self._path(name))["size"])
         except FileNotFoundError:
             return None
+
+    def names(self) -> list[str]:
+        self._filesystem.invalidate_cache()
+        try:
+            paths = self._call("ls", self._prefix, detail=False)
+        except FileNotFoundError:
+            return []
+        return [str(path).rpartition("/")[2] for path in paths]
 
     def put(self, source: Path, name: str) -> None:
         seconds = _ATTEMPT_SECONDS + source.stat().st_size / _SLOWEST_UPLOAD

@@ -141,7 +141,8 @@ class EntryChanges:
             for entry_id in _texts(form.timeEntryIds):
                 result[self._outcome(self._find(entry_id), operation, change)].append(entry_id)
             changed = result["ok"]
-            if form.requireAllTimeEntries and any(result[name] for name in result if name != "ok"):
+            is_atomic = form.requireAllTimeEntries and self._settings.knows_require_all
+            if is_atomic and any(result[name] for name in result if name != "ok"):
                 changed = []
                 result["ok"] = result["ok"] if self._settings.lists_unchanged_as_ok else []
             self._apply(changed, change)

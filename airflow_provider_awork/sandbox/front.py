@@ -182,7 +182,7 @@ class Front:
         self._api = api
         self._store = store
         self._settings = settings
-        self._token = token.encode()
+        self.token = token
         self._oauth = oauth
         self._faults = faults
         self._rate_limit = rate_limit
@@ -235,7 +235,7 @@ class Front:
         scheme, _, token = _header(scope, b"authorization").partition(b" ")
         if scheme != b"Bearer":
             return Answer(401)
-        if compare_digest(token, self._token):
+        if compare_digest(token, self.token.encode()):
             return None
         state = self._oauth.state_of(token.decode("latin-1"))
         if state == "expired":

@@ -138,6 +138,11 @@ class Sandbox:
         """An entry of realistic shape for ``store.add``; see :meth:`EntryMaker.make`."""
         return self._maker.make(started_at=started_at, ended_at=ended_at, timezone=timezone, **fields)
 
+    def replace_token(self, token: str) -> None:
+        """Let only another token be valid from now on, as when somebody replaces the API key."""
+        self.token = token
+        self._front.token = token
+
     def spend_requests(self, requests: int) -> None:
         """Another client of the workspace sends that many requests within the current rate-limit windows."""
         self._rate_limit.spend(requests)

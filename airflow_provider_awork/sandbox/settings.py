@@ -51,6 +51,7 @@ class Settings:
         ``/me/permissions`` says so.
     :param lists_unchanged_as_ok: with ``requireAllTimeEntries`` and a failure, ``ok`` lists the entries that could have
         been changed, though none was; otherwise they are in none of the lists. awork does not document it.
+    :param knows_require_all: False: ``requireAllTimeEntries`` is ignored, as by a server from before 2026-08-19.
     :param access_token_seconds: how long an access token is valid.
     :param refresh_token_seconds: how long an unused refresh token is valid.
     :param gzip: answers are compressed when the client accepts it.
@@ -78,6 +79,7 @@ class Settings:
     missing_permissions: bool = False
     admin: bool = True
     lists_unchanged_as_ok: bool = False
+    knows_require_all: bool = True
     access_token_seconds: float = 86400.0
     refresh_token_seconds: float = 30 * 86400.0
     gzip: bool = False

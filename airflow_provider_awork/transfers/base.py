@@ -134,7 +134,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
         :return: the manifest's summary.
         """
         started = time.monotonic()
-        destination, owner = self._locate(context, export, output), _owner(context)
+        destination, owner = self._locate(context, export, output), Owner.of(context["ti"])
         self.located = destination
         self._warn_of_shadowed_column(export, output, destination)
         _ = self.hook.config  # a connection that cannot work fails the task before the destination is claimed
@@ -200,7 +200,7 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
         except (AworkPublishError, PermissionError) as error:  # publishing explains what is in the way
             self.log.debug("No earlier try has published this: %s", error)
             return None
-        succession = self._succession(export, output, _owner(context))
+        succession = self._succession(export, output, Owner.of(context["ti"]))
         if differences := compare(manifest.identity, succession.identity):
             if output.replace is Replace.ANY:
                 return None
@@ -294,14 +294,3 @@ class AworkToObjectStorageOperator(AworkStoppableOperator):
         from airflow.providers.openlineage.extractors import OperatorLineage  # an optional provider
 
         return self._lineage.to_openlineage() if self._lineage else OperatorLineage()
-
-
-def _owner(context: Context) -> Owner:
-    instance = context["ti"]
-    return Owner(
-        dag_id=instance.dag_id,
-        run_id=instance.run_id,
-        task_id=instance.task_id,
-        map_index=-1 if instance.map_index is None else instance.map_index,
-        try_number=instance.try_number,
-    )

@@ -19,4 +19,12 @@ class BatchProcess(ExportProcess):
         operator = AworkBatchTimeEntriesOperator(task_id="mark", **parameters)
         signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
         wait_for_start(starter)
-        operator.execute(cast(Context, {"ti": SimpleNamespace(run_id=run_id, try_number=try_number)}))
+        instance = SimpleNamespace(
+            dag_id="billing",
+            run_id=run_id,
+            task_id="mark",
+            map_index=-1,
+            try_number=try_number,
+            xcom_push=lambda key, value: print(f"XCom {key}: {value}", flush=True),
+        )
+        operator.execute(cast(Context, {"ti": instance}))

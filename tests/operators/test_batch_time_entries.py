@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ import pytest
 from airflow.sdk import DAG, ObjectStoragePath
 
 from airflow_provider_awork.operators.time_entries import AworkBatchTimeEntriesOperator, AworkTimeEntriesOperator
-from airflow_provider_awork.sandbox import Answer, RuleRequest, Sandbox, Store
+from airflow_provider_awork.sandbox import Answer, RuleRequest, Sandbox, Stall, Store
 from airflow_provider_awork.transfers.awork_to_object_storage import AworkTimeEntriesToObjectStorageOperator
 from tests.helpers.airflow_harness import DagResult, connection_in_environment, run_dag
+from tests.helpers.ledgers import outcomes
 from tests.helpers.storage_emulators import S3Emulator
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
@@ -201,7 +204,7 @@ def test_a_dry_run_only_reports_what_would_fail(awork: Sandbox) -> None:
 def test_an_error_in_the_middle_leaves_the_report_up_to_there(
     awork: Sandbox, monkeypatch: pytest.MonkeyPatch, status: int, said: str
 ) -> None:
-    monkeypatch.setattr("airflow_provider_awork.billing.batch_changes.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("airflow_provider_awork.billing.chunk_changes.FIRST_WAIT", 0.001)
     ids = backlog(awork)[:6]
     posts = 0
 
@@ -224,6 +227,73 @@ def test_an_error_in_the_middle_leaves_the_report_up_to_there(
     assert report["first_failed"] == {"unfinished": ids[2:4]}
     assert f"unfinished: {ids[2]}, {ids[3]}" in result.logs
     assert set(ids[:2]) <= billed(awork)
+
+
+def test_a_time_out_leaves_the_report_up_to_there(awork: Sandbox, tmp_path: Path) -> None:
+    ids = backlog(awork)[:6]
+    posts: list[RuleRequest] = []
+
+    def stall_on_the_second_chunk(request: RuleRequest, _: Store) -> Stall | None:
+        posts.extend([request] if request.method == "POST" else [])
+        return Stall(60) if request.method == "POST" and len(posts) == 2 else None
+
+    awork.faults.add(stall_on_the_second_chunk)
+    with DAG("batch_timed_out", schedule=None, start_date=START) as dag:
+        AworkBatchTimeEntriesOperator(
+            task_id="mark",
+            operation="setIsBilled",
+            value=True,
+            time_entry_ids=ids,
+            ledger=f"file://{tmp_path}/ledger",
+            chunk_size=2,
+            execution_timeout=timedelta(seconds=8),
+        )
+    task = run_dag(dag).task("mark")
+    assert task.state == "failed"
+    report = task.xcoms["report"]
+    assert (report["entries"], report["changed"], report["not_reached"]) == (4, 2, 2)
+    assert report["first_failed"] == {"unfinished": ids[2:4]}
+    assert outcomes(tmp_path / "ledger") == dict.fromkeys(ids[:2], "changed") | dict.fromkeys(ids[2:4], "sent")
+    assert set(ids[:4]) <= billed(awork)
+
+    awork.faults.clear()
+    report = run("batch_after_time_out", time_entry_ids=ids, ledger=f"{tmp_path}/ledger").xcom("mark")
+    assert (report["changed"], report["already_by"], report["failed"]) == (2, {awork.me: 4}, {})
+    assert report["ledger"] == f"{tmp_path}/ledger"
+
+
+def test_a_key_that_is_replaced_during_a_batch_is_used_by_the_next_try(awork: Sandbox) -> None:
+    ids = backlog(awork)[:6]
+    connection = json.loads(os.environ["AIRFLOW_CONN_AWORK_DEFAULT"])
+
+    def replace_the_key(request: RuleRequest, _: Store) -> None:
+        if request.method == "POST" and awork.token != "replaced":
+            awork.replace_token("replaced")
+            os.environ["AIRFLOW_CONN_AWORK_DEFAULT"] = json.dumps({**connection, "password": "replaced"})
+
+    awork.faults.add(replace_the_key)
+    result = run("batch_key", time_entry_ids=ids, chunk_size=2)
+    task = result.task("mark")
+    assert (task.state, task.try_number) == ("success", 2)
+    assert "has another key by now" in result.logs
+    assert task.xcoms["return_value"]["changed"] == 4
+    assert set(ids) <= billed(awork)
+
+
+def test_the_ledger_of_a_manifest_lies_beside_it_and_a_dry_run_writes_none(awork: Sandbox, tmp_path: Path) -> None:
+    exported(f"file://{tmp_path}")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert run("batch_ledger_dry", manifest=f"file://{tmp_path}", dry_run=True).xcom("mark")["to_change"] > 0
+    assert {path.name for path in tmp_path.iterdir()} == names
+    to_bill = backlog(awork)
+    by_hand = to_bill[0]
+    awork.store.edit(by_hand, duration=7200, isBilled=True, updatedBy="somebody")
+    result = run("batch_ledger", manifest=f"file://{tmp_path}")
+    assert result.task("mark").state == "failed"
+    assert f"billed by somebody else: 1 ({by_hand})" in result.logs
+    assert outcomes(tmp_path) == dict.fromkeys(to_bill[1:], "changed") | {by_hand: "billed by somebody else"}
+    dry = run("batch_ledger_dry_again", manifest=f"file://{tmp_path}", dry_run=True).xcom("mark")
+    assert (dry["already_by"], dry["failed"]) == ({awork.me: len(to_bill) - 1}, {"billed by somebody else": 1})
 
 
 def test_nothing_to_do_is_a_success(awork: Sandbox) -> None:
@@ -249,6 +319,17 @@ def test_delete_needs_a_confirmation(awork: Sandbox) -> None:
         ({"time_entry_ids": [MISSING], "manifest": "file:///tmp"}, "pass exactly one of them"),
         ({"time_entry_ids": "{{ ti.xcom_pull(task_ids='nowhere') }}"}, "is not a GUID"),
         ({"time_entry_ids": "[1, "}, "is not a list of ids"),
+        ({"time_entry_ids": ""}, "time_entry_ids: the text is blank"),
+        ({"time_entry_ids": "{{ params.x }}"}, "time_entry_ids: the text is blank"),
+        ({"time_entry_ids": " , "}, "time_entry_ids: no id in ' , '"),
+        (
+            {"time_entry_ids": [MISSING, {"id": MISSING, "resourceVersion": 1}, {"id": MISSING, "resourceVersion": 2}]},
+            f"{MISSING} is in it twice, with two values of resource_version",
+        ),
+        ({"time_entry_ids": [MISSING], "ledger": " "}, "ledger: the text is blank"),
+        ({"time_entry_ids": [MISSING], "ledger": "s4://x"}, "ledger: 's4://x'"),
+        ({"time_entry_ids": [MISSING], "compare": "both"}, "compare: 'both' is neither"),
+        ({"time_entry_ids": [MISSING], "compare": "content"}, "compare: 'content' needs more than is known"),
         ({"time_entry_ids": [MISSING], "value": "yes"}, "value: 'yes'"),
         ({"time_entry_ids": [MISSING], "operation": "setBilled"}, "operation: 'setBilled'"),
         ({"time_entry_ids": [MISSING], "chunk_size": 0}, "chunk_size: 0"),
@@ -265,7 +346,7 @@ def test_delete_needs_a_confirmation(awork: Sandbox) -> None:
 def test_bad_input_fails_clearly_before_anything_is_changed(
     awork: Sandbox, parameters: dict[str, Any], said: str
 ) -> None:
-    result = run("batch_bad_input", **parameters)
+    result = run("batch_bad_input", {"x": ""}, **parameters)
     assert (result.task("mark").state, result.task("mark").try_number) == ("failed", 1)
     assert said in result.logs
     assert not [request for request in awork.requests if request.method == "POST"]

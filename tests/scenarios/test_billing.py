@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from airflow_provider_awork.sandbox import Fault, RuleRequest, Sandbox, Store
 from tests.helpers.airflow_harness import connection_in_environment
 from tests.helpers.batch_process import BatchProcess
 from tests.helpers.change_log import ChangeLog
+from tests.helpers.ledgers import outcomes
 from tests.helpers.runs import export, hook_for
 
 ENTRIES = 10_000
@@ -39,6 +41,7 @@ def workspace(to_bill: int, others: int) -> Iterator[Sandbox]:
             entry |= {"isBillable": is_billable, "isBilled": False, "duration": entry["duration"] or 60}
             if "endTimeUtc" not in entry:  # no timer runs: of a day
                 entry.pop("startTimeUtc", None)
+                entry.pop("startTimeLocal", None)
         sandbox.store.add(*entries)
         with connection_in_environment(sandbox.url, sandbox.token):
             yield sandbox
@@ -70,7 +73,14 @@ def mark(awork: Sandbox, folder: Path, **parameters: Any) -> dict[str, Any]:
     )
     operator.hook = hook_for(awork)
     left: dict[str, Any] = {}
-    instance = SimpleNamespace(xcom_push=lambda key, value: left.update({key: value}))
+    instance = SimpleNamespace(
+        dag_id="billing",
+        run_id="run",
+        task_id="mark",
+        map_index=-1,
+        try_number=2,
+        xcom_push=lambda key, value: left.update({key: value}),
+    )
     try:
         return operator.execute(cast(Context, {"ti": instance}))
     except AworkBatchError as error:
@@ -108,6 +118,7 @@ def test_ten_thousand_entries_killed_in_the_middle_with_five_percent_deleted_mea
     assert killed.wait() == -signal.SIGKILL, killed.log()
     awork.faults.clear()
     by_the_killed = billed(awork)
+    assert Counter(outcomes(tmp_path / "set").values()) == {"changed": 10 * 500, "sent": 500}
     assert len(by_the_killed) == 11 * 500  # awork did the last one, although nobody heard it
 
     in_order = sorted(entries.values(), key=lambda entry: entry["createdOn"])
@@ -125,6 +136,9 @@ def test_ten_thousand_entries_killed_in_the_middle_with_five_percent_deleted_mea
     assert report["changed"] == ENTRIES - 500 - 3 - len(by_the_killed - deleted)
     assert "503 of 10000 time entries are not as asked; not found: 500 (" in report["error"]
     assert all(entry_id in report["error"] for entry_id in changed)
+
+    named = {"not found": 500, "changed since the export": 3}
+    assert Counter(outcomes(tmp_path / "set").values()) == {"changed": ENTRIES - 503, **named}
 
     told = mark(awork, tmp_path / "set", ignore_not_found=True, overwrite_changed=True)
     assert (told["changed"], told["already"], told["failed"]) == (3, ENTRIES - 503, {"not found": 500})
@@ -149,6 +163,7 @@ def test_a_worker_that_is_told_to_stop_leaves_what_it_did(tmp_path: Path) -> Non
         assert stopped.wait() == 1
         awork.faults.clear()
         assert "Stopped before the end; so far setIsBilled" in stopped.log()
+        assert "XCom report: {'operation': 'setIsBilled'" in stopped.log()
         assert not list(tmp_path.glob("awork-spool-*"))
         done = len(log.ids)
         assert 200 <= done < 600
