@@ -66,9 +66,9 @@ def test_ndjson_is_byte_for_byte(awork: Sandbox, tmp_path: Path) -> None:
 @pytest.mark.parametrize("file_format", ["parquet", "csv"])
 def test_pretty_printed_bodies_give_the_same_columns(awork: Sandbox, tmp_path: Path, file_format: str) -> None:
     texts, compact, pretty = awork.store.texts(), tmp_path / "compact", tmp_path / "pretty"
-    export(hook_for(awork), compact, file_format=file_format)
+    export(hook_for(awork), compact, file_format=file_format, allow_misfits=True)
     awork.faults.add(every(1, PrettyPrinted()))
-    export(hook_for(awork), pretty, file_format=file_format)
+    export(hook_for(awork), pretty, file_format=file_format, allow_misfits=True)
     awork.faults.clear()
     for entry_id, row in columns(compact).items():
         again = columns(pretty)[entry_id]
@@ -126,12 +126,12 @@ def assert_equal(rows: dict[str, dict[str, Any]], entries: dict[str, dict[str, A
                 "user": [],
             }
         else:
-            # 3.6e3 is no whole number as JSON spells it: it is kept as sent.
-            assert float(row["duration"] or extra["duration"]) == entry["duration"]
+            assert int(row["duration"]) == entry["duration"]  # 3600 is spelt 3.6e3 in one
+            assert "duration" not in extra
 
 
 def test_parquet_reads_back_equal(awork: Sandbox, tmp_path: Path) -> None:
-    export(hook_for(awork), tmp_path, file_format="parquet")
+    export(hook_for(awork), tmp_path, file_format="parquet", allow_misfits=True)
     (file,) = tmp_path.glob("*.parquet")
     assert_equal({row["id"]: row for row in pq.read_table(file).to_pylist()}, stored(awork))
 
@@ -144,14 +144,14 @@ def read_csv(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def test_csv_reads_back_equal(awork: Sandbox, tmp_path: Path) -> None:
-    export(hook_for(awork), tmp_path, file_format="csv")
+    export(hook_for(awork), tmp_path, file_format="csv", allow_misfits=True)
     # A reader of csv cannot tell an absent text from an empty one, which is quoted in the file.
     entries = {entry_id: {**entry, "note": entry.get("note") or ""} for entry_id, entry in stored(awork).items()}
     assert_equal(read_csv(tmp_path), entries)
 
 
 def test_the_formula_guard_is_an_option(awork: Sandbox, tmp_path: Path) -> None:
-    export(hook_for(awork), tmp_path, file_format="csv", csv_formula_guard=True)
+    export(hook_for(awork), tmp_path, file_format="csv", csv_formula_guard=True, allow_misfits=True)
     notes = {row["note"] for row in read_csv(tmp_path).values()}
     assert {"'=1+1", "'+49 170 1234567"} <= notes
     assert not [note for note in notes if note.startswith(("=", "+"))]
