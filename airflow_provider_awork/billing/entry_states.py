@@ -97,7 +97,7 @@ def _read_range(client: AworkClient, keys: Iterable[EntryKey]) -> dict[str, Entr
     found: dict[str, EntryState] = {}
     if not seconds or not client.config.extras.behaviour.anchor_on_created_on:
         return found
-    reader = client.read_list(TIME_ENTRIES, filterby=_created_between(client, sorted(seconds.values())))
+    reader = client.read_pages(TIME_ENTRIES, filterby=_created_between(client, sorted(seconds.values())))
     for rows in reader:
         found |= _states_in(rows, seconds.keys())
         missing = len(seconds) - len(found)
@@ -119,7 +119,7 @@ def _updated_since(client: AworkClient, started: float, ids: Collection[str]) ->
     since = now - timedelta(seconds=seen_at - started) - CLOCK_MARGIN
     expression = compare_instant("updatedOn", "ge", since, zone=client.config.extras.behaviour.literal_timezone)
     found: dict[str, EntryState] = {}
-    for rows in client.read_list(TIME_ENTRIES, filterby=expression):
+    for rows in client.read_pages(TIME_ENTRIES, filterby=expression):
         found |= _states_in(rows, ids)
     return States(found=found, refused=set(), seen_at=seen_at)
 

@@ -96,8 +96,12 @@ class ManifestSource(msgspec.Struct, frozen=True, kw_only=True):
         """Which rows the key sees; None if the list has no such limit, or awork does not report it."""
         if self.sees_all_rows is None:
             return None
-        sees_all = self.sees_all_entries if self.sees_all_rows is msgspec.UNSET else self.sees_all_rows
-        return Visibility.of_key(user_id=self.user_id, sees_all_entries=sees_all)
+        return Visibility.of_key(user_id=self.user_id, sees_all_entries=self.sees_whole_list)
+
+    @property
+    def sees_whole_list(self) -> bool | None:
+        """Whether the key may read all rows of the list, of time entries, too; None if awork does not report it."""
+        return self.sees_all_entries if self.sees_all_rows is msgspec.UNSET else self.sees_all_rows
 
 
 class ManifestColumn(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +137,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     only under ``run``.
 
     :param file_format: ``format`` in JSON.
+    :param open_window: whether rows could still come into the window when it was read.
     """
 
     schema_version: Literal[1]
@@ -143,6 +148,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     file_format: FileFormat = msgspec.field(name="format")
     compression: Compression
     window: ManifestWindow | None
+    open_window: bool = False
     filterby: str | None
     watermark: str | None
     source: ManifestSource

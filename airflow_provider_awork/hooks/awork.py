@@ -22,8 +22,7 @@ from airflow_provider_awork.windows.window import INSTANT_FIELDS, Window
 if TYPE_CHECKING:
     from datetime import date, datetime
 
-    from airflow_provider_awork.client.lists.paging import PageReader
-    from airflow_provider_awork.client.lists.rows import RowReader
+    from airflow_provider_awork.client.lists.checked_reader import CheckedReader
 
 log = logging.getLogger(__name__)
 
@@ -105,16 +104,11 @@ class AworkHook(EntryOperationsMixin, AworkConnectionHook):
             ),
             project_id=project_id,
             task_id=task_id,
-            page_size=None if limit is None else limit,
+            limit=limit,
         )
-        left = limit
         for rows in reader:
-            for row in rows[:left]:
+            for row in rows:
                 yield json_text.decode(row)
-            if left is not None:
-                left -= len(rows)
-                if left <= 0:
-                    return
 
     def read_time_entries(
         self,
@@ -125,22 +119,26 @@ class AworkHook(EntryOperationsMixin, AworkConnectionHook):
         task_id: str | None = None,
         page_size: int | None = None,
         concurrency: int | None = None,
-    ) -> PageReader:
+        limit: int | None = None,
+    ) -> CheckedReader:
         """
         Time entries as batches of raw JSON, for those who write them elsewhere; else as :meth:`get_time_entries`.
 
         Reads who asks (once per hook). A window is checked by each row, and by the rows next to its bounds.
 
         :param window: what to read; None for everything.
-        :param page_size: rows of a page, at most 1000 (the default).
+        :param page_size: rows of a page, at most 1000; None takes ``limit``, else 1000.
         :param concurrency: requests in flight; None takes the connection's.
+        :param limit: at most so many entries, the oldest ones.
         """
         path = time_entries_path(project_id=project_id, task_id=task_id)
         refuse_blank("filterby", filterby)
         bounds = window.bounds(self.config.extras.behaviour.literal_timezone) if window else None
         self.warn_if_entries_are_hidden()
-        size = min(max(page_size or PAGE_SIZE, 2), PAGE_SIZE)
-        return self.client.read_list(path, filterby=filterby, bounds=bounds, page_size=size, concurrency=concurrency)
+        size = min(max(page_size or limit or PAGE_SIZE, 2), PAGE_SIZE)
+        return self.client.read_list(
+            path, filterby=filterby, bounds=bounds, page_size=size, concurrency=concurrency, limit=limit
+        )
 
     def count_time_entries(
         self,
@@ -194,7 +192,6 @@ class AworkHook(EntryOperationsMixin, AworkConnectionHook):
         :param grouping: awork documents neither its values nor its effect.
         :raises AworkPagingError: entries cannot be read without losing some.
         """
-        self.warn_if_entries_are_hidden()
         return self.get_list("timeentries/simplified", filterby=filterby, params={"grouping": grouping})
 
     # -- other lists ---------------------------------------------------------------------------------------------
@@ -232,13 +229,16 @@ class AworkHook(EntryOperationsMixin, AworkConnectionHook):
             raise AworkConfigError(
                 f"path: awork returns texts at {path}, not objects\nRead it with hook.client.session.get(path)."
             )
-        if endpoint and not endpoint.is_paged:
+        is_whole = endpoint is not None and not endpoint.is_paged
+        if endpoint and is_whole:
             for name, value in (("filterby", filter_text(filterby)), ("orderby", orderby)):
                 if value:
                     raise AworkConfigError(
                         f"{name}: awork returns this list whole and would ignore it\n"
                         f"Leave out {name} for {endpoint.path}."
                     )
+        self.sees_all_rows(path)
+        if is_whole:
             batches = iter(self.client.read_whole_list(path, params=params))
         elif orderby:
             batches = self.client.read_list_in_order(path, orderby=orderby, filterby=filterby, params=params)
@@ -256,17 +256,15 @@ class AworkHook(EntryOperationsMixin, AworkConnectionHook):
         params: Mapping[str, Any] | None = None,
         whole: bool = False,
         concurrency: int | None = None,
-    ) -> RowReader:
+    ) -> CheckedReader:
         """
         Any list endpoint as batches of raw JSON, for those who write them elsewhere; else as :meth:`get_list`.
-
-        Reads who asks (once per hook).
 
         :param whole: whether awork sends it whole, so that it is read in one request.
         :param concurrency: requests in flight; None takes the connection's.
         """
         refuse_blank("filterby", filterby)
-        self.warn_if_entries_are_hidden()
+        self.sees_all_rows(path)
         if whole:
             return self.client.read_whole_list(path, params=params)
         return self.client.read_list(path, filterby=filterby, params=params, concurrency=concurrency)

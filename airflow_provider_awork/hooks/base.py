@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import BaseHook
 
 from airflow_provider_awork.client.http.retries import RetryRules
+from airflow_provider_awork.client.lists.resources import TIME_ENTRIES, find_endpoint
 from airflow_provider_awork.exceptions import AworkConfigError, AworkError, is_missing_connection
 from airflow_provider_awork.get_provider_info import CONNECTION_TYPE
 from airflow_provider_awork.hooks.connection import config_of, oauth_client_of, without_transient_id
@@ -44,7 +45,7 @@ class AworkConnectionHook(BaseHook):
         super().__init__()
         self.awork_conn_id = awork_conn_id
         self.single_try = single_try
-        self._has_warned = False
+        self._warned: set[str] = set()
 
     @classmethod
     def get_connection(cls, conn_id: str) -> Connection:
@@ -127,9 +128,7 @@ class AworkConnectionHook(BaseHook):
 
         :raises AworkAuthenticationError: the key is not valid.
         """
-        identity = self.client.identity()
-        log.info("awork workspace %r (%s), as %s", identity.workspace_name, identity.workspace_id, identity.name)
-        return identity
+        return self.client.access.identity
 
     def warn_if_entries_are_hidden(self) -> None:
         """
@@ -137,14 +136,39 @@ class AworkConnectionHook(BaseHook):
 
         :raises AworkAuthenticationError: the key is not valid.
         """
-        if self.identity.sees_all_entries is False and not self._has_warned:
-            self._has_warned = True
-            log.warning(
-                "%s may not see other people's time entries in %r: the result holds only its own. Give it a role with "
-                "write permission on project time tracking, or use an administrator's API key.",
-                self.identity.name,
-                self.identity.workspace_name,
+        self._warn_of_hidden_entries(self.identity)
+
+    def sees_all_rows(self, path: str) -> bool | None:
+        """
+        Return whether the key sees the whole list; log a warning, once per hook and list, if not.
+
+        :param path: of the list, below the base URL.
+        :return: None if awork does not report it, or if its document names no permission for this list.
+        :raises AworkAuthenticationError: the key is not valid.
+        """
+        endpoint, identity = find_endpoint(path), self.identity
+        if endpoint is None:
+            return None
+        if endpoint.has_time_entries:
+            self._warn_of_hidden_entries(identity)
+            return identity.sees_all_entries
+        sees_all = endpoint.is_whole_for(identity.permissions)
+        if sees_all is False:
+            self._warn_once(
+                endpoint.path,
+                f"{identity.name} lacks the permission {endpoint.permission}: awork leaves out of {endpoint.path} what "
+                "it may not see. Give it a role with that permission, or use an administrator's API key.",
             )
+        return sees_all
+
+    def _warn_of_hidden_entries(self, identity: Identity) -> None:
+        if warning := identity.warn_of_hidden_entries("the result holds only its own"):
+            self._warn_once(TIME_ENTRIES, warning)
+
+    def _warn_once(self, about: str, warning: str) -> None:
+        if about not in self._warned:
+            self._warned.add(about)
+            log.warning("%s", warning)
 
     def test_connection(self) -> tuple[bool, str]:
         """

@@ -39,8 +39,8 @@ def files_url(destination: ObjectStoragePath) -> str:
     Return where a person can look at a destination.
 
     >>> from airflow.sdk import ObjectStoragePath
-    >>> files_url(ObjectStoragePath("s3://aws_default@my-lake/awork/day=2026-11-26"))
-    'https://s3.console.aws.amazon.com/s3/buckets/my-lake?prefix=awork/day%3D2026-11-26/'
+    >>> files_url(ObjectStoragePath("file:///data/awork"))
+    'file:///data/awork'
     """
     bucket, _, key = destination.path.strip("/").partition("/")
     prefix = quote(f"{key}/" if key else "")

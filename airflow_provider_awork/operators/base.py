@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_awork.client.entries.arguments import checked_flag
 from airflow_provider_awork.exceptions import AworkStoppedError
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.links.awork import APP_URL, AworkLink
 from airflow_provider_awork.operators.retry_policy import AworkRetryPolicy
 from airflow_provider_awork.version_compat import HAS_RETRY_POLICIES
+from airflow_provider_awork.windows.completeness import LOOKBACK, checked_lookback, wait_until_complete
 from airflow_provider_awork.windows.resolution import resolve_window
 from airflow_provider_awork.windows.run_facts import read_run_facts
 
@@ -95,6 +97,41 @@ class AworkWindowOperator(AworkBaseOperator):
             end=self.window_end,
             length=self.window_length,
             timezone=self.timezone,
+        )
+
+
+class AworkCompleteWindowOperator(AworkWindowOperator):
+    """Base of operators that deliver the entries of a window once it is complete; see :mod:`.windows.completeness`."""
+
+    def __init__(self, *, lookback: timedelta = LOOKBACK, open_window: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.lookback = lookback
+        self.open_window = open_window
+
+    def check_completeness(self) -> None:
+        """
+        Check ``lookback`` and ``open_window``.
+
+        :raises AworkConfigError: one cannot work.
+        """
+        checked_lookback(self.lookback)
+        checked_flag(self.open_window, "open_window")
+
+    def await_completeness(self, window: Window | None) -> bool:
+        """
+        Wait until a window is complete; with ``open_window`` do not wait.
+
+        :return: whether entries may still come into the window.
+        :raises AworkConfigError: it ends later than a lookback from now.
+        :raises AworkAssumptionError: awork does not tell its clock.
+        """
+        client = self.hook.client
+        return wait_until_complete(
+            window,
+            lookback=self.lookback,
+            may_be_open=self.open_window,
+            access=client.access,
+            sleep=client.session.limiter.sleep,
         )
 
 

@@ -173,6 +173,7 @@ class AworkBatchTimeEntriesOperator(AworkStoppableOperator):
         path = self._ledger_path()
         with self.stoppable(), self._keys() as keys, self._open_ledger(path, context) as ledger:
             self.hook.warn_if_entries_are_hidden()
+            permissions = self.hook.client.access.identity.permissions
             report = change.run(
                 self.hook.client,
                 keys,
@@ -183,11 +184,11 @@ class AworkBatchTimeEntriesOperator(AworkStoppableOperator):
             )
         self._log_report(report)
         summary = report.to_dict()
-        if self.dry_run_only:
-            return summary
-        if report.failures():
+        if report.failures() and not self.dry_run_only:
             context["ti"].xcom_push(key="report", value=summary)
-        report.raise_for_failures()
+        self.hook.client.access.require_unchanged(permissions)  # else entries that are hidden by now count as gone
+        if not self.dry_run_only:
+            report.raise_for_failures()
         return summary
 
     def _leave_partial_report(self, context: Context, report: BatchReport) -> None:

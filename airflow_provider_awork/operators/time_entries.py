@@ -14,7 +14,7 @@ from airflow_provider_awork.client.lists.resources import time_entries_path
 from airflow_provider_awork.client.selection import SELECTION, refuse_blank_parameters
 from airflow_provider_awork.exceptions import AworkConfigError, AworkTooLargeError
 from airflow_provider_awork.hooks.awork import AworkHook
-from airflow_provider_awork.operators.base import WINDOW_PARAMETERS, AworkBaseOperator, AworkWindowOperator
+from airflow_provider_awork.operators.base import WINDOW_PARAMETERS, AworkBaseOperator, AworkCompleteWindowOperator
 from airflow_provider_awork.operators.batch_time_entries import AworkBatchTimeEntriesOperator
 from airflow_provider_awork.operators.projection import Projection, documented_fields, value_at
 from airflow_provider_awork.operators.rendered import read_entry_fields
@@ -34,7 +34,7 @@ __all__ = [
 TRANSFER = "airflow_provider_awork.transfers.awork_to_object_storage.AworkTimeEntriesToObjectStorageOperator"
 
 
-class AworkTimeEntriesOperator(AworkWindowOperator):
+class AworkTimeEntriesOperator(AworkCompleteWindowOperator):
     """
     Pull a small number of time entries into XCom: a list of dicts, complete and in order of ``createdOn``.
 
@@ -56,6 +56,9 @@ class AworkTimeEntriesOperator(AworkWindowOperator):
         names: a month for ``2026-03``, a day for ``2026-03-29``. (templated)
     :param timezone: IANA zone of the days; where the run's own bounds are used, by default the timetable's, else the
         DAG's. (templated)
+    :param lookback: how late awork may commit an entry. A window on ``createdOn`` or ``updatedOn`` is complete so long
+        after its end, by awork's clock: the task waits for that, and fails if the end is further away than that.
+    :param open_window: do not wait, and take a window that is not complete.
     :param project_id: only entries of this project (GUID). (templated)
     :param awork_task_id: only entries of this awork task (GUID). (templated)
     :param fields: keep only these fields, nested ones with a slash: ``["id", "duration", "project/name"]``. The dicts
@@ -113,25 +116,24 @@ class AworkTimeEntriesOperator(AworkWindowOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         self._check_parameters()
         window = self.window(context)
+        self.await_completeness(window)
         reader = self.hook.read_time_entries(
             filterby=self.filterby,
             window=window,
             project_id=self.project_id,
             task_id=self.awork_task_id,
-            page_size=self.limit,
+            limit=self.limit,
         )
         projection = Projection(self.fields)
         entries: list[dict[str, Any]] = []
         size = 0
         for rows in reader:
             self._check_caps(max(reader.rows, reader.expected or 0), size)
-            for row in rows[: None if self.limit is None else self.limit - len(entries)]:
+            for row in rows:
                 entry = projection.apply(json_text.decode(row))
                 size += len(msgspec.json.encode(entry))
                 entries.append(entry)
             self._check_caps(len(entries), size)
-            if len(entries) == self.limit:
-                break
         self._warn_of(projection.unseen)
         self.log.info("%d time entries, %d bytes of JSON, %s", len(entries), size, window or "no window")
         return entries
@@ -146,6 +148,7 @@ class AworkTimeEntriesOperator(AworkWindowOperator):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise AworkConfigError(f"{name}: {value!r} is not a positive whole number")
+        self.check_completeness()
         refuse_blank_parameters(self, *SELECTION)
         time_entries_path(project_id=self.project_id, task_id=self.awork_task_id, name_of_task_id="awork_task_id")
 

@@ -75,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
         help="first day without work (default: today, so that the last day of work is yesterday)",
     )
     parser.add_argument("--file", type=Path, help="new SQLite file for the data (default: in memory)")
+    parser.add_argument(
+        "--clock-offset", type=float, default=0.0, help="seconds that its clock is ahead of this machine's (default: 0)"
+    )
     parser.add_argument("--latency", type=float, default=0.0, help="seconds that each answer waits (default: 0)")
     parser.add_argument("--rate-limit-per-minute", type=int, help="requests per minute (default: no limit)")
     parser.add_argument("--rate-limit-per-second", type=int, help="requests per second (default: no limit)")

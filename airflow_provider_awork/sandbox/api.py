@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -206,6 +205,11 @@ class Api:
             rows = self._lists.whole[request.url.path.removeprefix(f"{BASE_PATH}/")]
             if request.url.path.endswith("/roles") and not _flag(request, "showArchived"):
                 rows = [row for row in rows if not row["isArchived"]]
+            if request.url.path.endswith("/absenceregions") and self._settings.missing_permissions:
+                rows = [
+                    {**row, "assignedUsers": [each for each in row["assignedUsers"] if each == self._me]}
+                    for row in rows
+                ]
             return _json(rows)
 
         def of_project(request: Request) -> Response:
@@ -270,7 +274,7 @@ class Api:
         scope = TABLES[table].scope
         context = Context(
             me=self._me,
-            now=settings.now or datetime.now(UTC),
+            now=settings.now or settings.clock,
             zone=ZoneInfo(settings.literal_timezone),
             shifted_days=settings.shifted_days,
             literal_seconds=settings.literal_seconds,

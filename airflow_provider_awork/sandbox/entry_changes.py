@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
-from airflow_provider_awork.sandbox.entry_times import TIME_FIELDS, completed_times, instant_of, now_ticks
+from airflow_provider_awork.sandbox.entry_times import TIME_FIELDS, completed_times, instant_of
 from airflow_provider_awork.sandbox.errors import ApiError
 from airflow_provider_awork.sandbox.filter_sql import Sql
 from airflow_provider_awork.sandbox.forms import BatchForm, EntryForm, NewEntryForm
-from airflow_provider_awork.sandbox.instants import TICKS_PER_DAY, TICKS_PER_SECOND, format_instant
+from airflow_provider_awork.sandbox.instants import TICKS_PER_DAY, TICKS_PER_SECOND, format_instant, to_ticks
 from airflow_provider_awork.sandbox.nested_objects import REFERENCES, nested_object
 from airflow_provider_awork.sandbox.settings import Settings
 from airflow_provider_awork.sandbox.store import Store
@@ -118,7 +118,7 @@ class EntryChanges:
         """The entry that a user started last and not in the future; a missing start time counts as 00:00."""
         if user_id != self._me and not self._is_admin:
             raise ApiError(401, "unauthorized", "Only administrators may read the last time entry of somebody else.")
-        now = now_ticks(self._settings.now)
+        now = to_ticks(self._settings.now or self._settings.clock)
         today = now - now % TICKS_PER_DAY
         clock = format_instant(now)[11:-1]
         where = Sql(

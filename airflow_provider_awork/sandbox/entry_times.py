@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, tzinfo
+from datetime import UTC, date, time, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -106,8 +106,3 @@ def _utc(local_ticks: int, zone: tzinfo) -> int:
     wall_clock = from_ticks(local_ticks).replace(tzinfo=zone)
     fraction = local_ticks % TICKS_PER_SECOND
     return to_ticks(wall_clock.astimezone(UTC).replace(microsecond=0)) + fraction
-
-
-def now_ticks(now: datetime | None) -> int:
-    """The ticks of a moment; of now if None."""
-    return to_ticks(now or datetime.now(UTC))

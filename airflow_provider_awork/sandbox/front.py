@@ -12,7 +12,8 @@ import struct
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from email.utils import formatdate
+from datetime import datetime
+from email.utils import format_datetime
 from hmac import compare_digest
 from urllib.parse import parse_qsl
 from uuid import uuid4
@@ -216,7 +217,7 @@ class Front:
             transport=transport,
             receive=receive,
             send=send,
-            headers={**_usual_headers(scope["awork.trace_id"]), **verdict.headers},
+            headers={**_usual_headers(scope["awork.trace_id"], self._settings.clock), **verdict.headers},
             compress=self._settings.gzip and b"gzip" in _header(scope, b"accept-encoding"),
         )
         answer, fault = refusal or Answer(429), None
@@ -267,8 +268,8 @@ def _header(scope: Scope, wanted: bytes) -> bytes:
     return next((bytes(value) for name, value in scope["headers"] if name == wanted), b"")
 
 
-def _usual_headers(trace_id: str) -> dict[str, str]:
-    return {"content-type": JSON_TYPE, "date": formatdate(usegmt=True), "trace-id": trace_id}
+def _usual_headers(trace_id: str, now: datetime) -> dict[str, str]:
+    return {"content-type": JSON_TYPE, "date": format_datetime(now, usegmt=True), "trace-id": trace_id}
 
 
 async def _read(receive: Receive) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
@@ -69,7 +69,7 @@ class Sandbox:
         self.token = token
         self.settings = Settings(**settings)
         self.faults = Faults()
-        self.store = Store(file=file)
+        self.store = Store(file=file, clock=lambda: self.settings.clock)
         self.oauth = OAuth(settings=self.settings)
         self._rate_limit = RateLimit(self.settings)
         self._transports = Transports()
@@ -81,7 +81,7 @@ class Sandbox:
         self._thread = Thread(target=self._server.run, args=([self._socket],), name="awork-sandbox", daemon=True)
 
     def _fill(self, seed: int, entries: int, *, weekends: bool) -> None:
-        now = self.settings.now or datetime.now(UTC)
+        now = self.settings.now or self.settings.clock
         workspace = make_workspace(
             seed=seed, entries=entries, start=self.start, end=self.end, now=now, weekends=weekends
         )

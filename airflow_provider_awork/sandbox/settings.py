@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 
@@ -31,6 +31,8 @@ class Settings:
         has seconds.
     :param shifted_days: whether a date-time literal that is compared with a date such as ``startDateLocal`` is read in
         ``literal_timezone``, too, instead of as that day.
+    :param clock_offset: seconds that the clock is ahead of this machine's: of the ``Date`` header, of the stamps of
+        changes, and of ``now`` in filters.
     :param now: aware; what ``now`` and ``today`` mean in filters; None: the clock.
     :param unfilterable: paths such as ``createdOn`` or ``project/name`` that ``filterby`` refuses with 400.
     :param unorderable: paths that ``orderby`` refuses with 400.
@@ -64,6 +66,7 @@ class Settings:
     literal_timezone: str = "UTC"
     literal_seconds: Literal["read", "dropped", "refused"] = "read"
     shifted_days: bool = False
+    clock_offset: float = 0.0
     now: datetime | None = None
     unfilterable: Set[str] = frozenset()
     unorderable: Set[str] = frozenset()
@@ -84,3 +87,8 @@ class Settings:
     refresh_token_seconds: float = 30 * 86400.0
     gzip: bool = False
     workspace: Workspace = Workspace()
+
+    @property
+    def clock(self) -> datetime:
+        """The time on the sandbox's clock."""
+        return datetime.now(UTC) + timedelta(seconds=self.clock_offset)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from threading import RLock
@@ -118,15 +118,17 @@ class Store:
     The data of one workspace; safe to use from any thread.
 
     :param file: path of a new SQLite file; None: in memory.
+    :param clock: tells the time of changes; by default this machine's.
     :raises FileExistsError: the file is there already.
     """
 
-    def __init__(self, *, file: Path | None = None) -> None:
+    def __init__(self, *, file: Path | None = None, clock: Callable[[], datetime] | None = None) -> None:
         if file is not None and file.exists():
             raise FileExistsError(f"{file} exists; delete it or name another file for the sandbox's store")
         self._lock = RLock()
         self._totals: dict[tuple[str, Sql], int] = {}
         self._last_change = 0
+        self._clock = clock or partial(datetime.now, UTC)
         self._connection = sqlite3.connect(file or ":memory:", check_same_thread=False, isolation_level=None)
         self._connection.executescript("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")
         for name, function in _FUNCTIONS.items():
@@ -232,7 +234,7 @@ class Store:
 
     def next_change(self) -> int:
         """The ticks of a change that happens now; no two changes have the same."""
-        self._last_change = max(to_ticks(datetime.now(UTC)), self._last_change + 1)
+        self._last_change = max(to_ticks(self._clock()), self._last_change + 1)
         return self._last_change
 
     def _row(self, entry_id: str) -> int | None:

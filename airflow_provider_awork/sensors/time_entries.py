@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+import msgspec
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_awork.client.lists.conditions import Condition, check_balanced
@@ -28,6 +29,7 @@ from airflow_provider_awork.version_compat import (
     AirflowSkipException,
     AirflowTaskTimeout,
     defers_by_default,
+    task_state_of,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_awork.windows.window import Window
 
+VISIBILITY_KEY = "awork_visibility"
 RUNNING_TIMERS = "startTimeUtc ne null and endTimeUtc eq null"
 UNBILLED = "isBillable eq true and isBilled eq false"
 
@@ -43,14 +46,16 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
     """
     Wait until the number of matching time entries is within bounds; the XCom is that number.
 
-    Each poke is one request of one row, in all of Airflow's modes: poke, reschedule and deferrable. For a window on
+    Each poke is one request of one row, in all of Airflow's modes: poke, reschedule and deferrable. Before the first
+    one, two requests ask what the key may see. For a window on
     ``createdOn`` or ``updatedOn`` each process sends two more, and two for each bound, again after an hour, to prove
     how awork reads instants; in reschedule mode each poke is a process. Transient errors (no connection, 5xx, 429) are
     retried after an interval, then after twice the wait before, up to ten minutes; in reschedule mode without giving
     the slot back. Permanent errors (wrong key, wrong filter) fail the task at once.
 
     The key must see everybody's entries, see the connection's documentation: a key that sees only its own finds no
-    running timers of others.
+    running timers of others. The log then warns at the first poke of each try, and the state of the task (Airflow 3.3)
+    has it as ``awork_visibility``.
 
     Source: https://developers.awork.com/apiv1/time-entries/get-time-entries
 
@@ -107,6 +112,7 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
     )
     _started: float | None = None
     _last_count: int | None = None
+    _must_check_visibility = True
 
     def __init__(
         self,
@@ -169,6 +175,7 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
         first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
         earlier = datetime.now(UTC) - first if first else timedelta(0)
         self._started = time.monotonic() - earlier.total_seconds()
+        self._must_check_visibility = first is None
         try:
             return super().execute(context)
         except AirflowSensorTimeout:
@@ -191,7 +198,7 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
         errors = 0
         while True:
             try:
-                return self._poke_once(wanted, window)
+                return self._poke_once(context, wanted, window)
             except AworkError as error:
                 errors += 1
                 if not (isinstance(error, AworkAuthenticationError) and self._has_another_key()):
@@ -204,7 +211,9 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
                 return PokeReturnValue(is_done=False)
             time.sleep(wait)
 
-    def _poke_once(self, wanted: CountRange, window: Window | None) -> PokeReturnValue:
+    def _poke_once(self, context: Context, wanted: CountRange, window: Window | None) -> PokeReturnValue:
+        if self._must_check_visibility:
+            self._check_visibility(context)
         count = self.hook.count_window(
             filterby=self.filterby, window=window, project_id=self.project_id, task_id=self.awork_task_id
         )
@@ -213,6 +222,14 @@ class AworkTimeEntriesSensor(AworkWindowOperator, BaseSensorOperator):
         if self.deferrable and count not in wanted:
             self._defer(wanted, window)
         return PokeReturnValue(is_done=count in wanted, xcom_value=count)
+
+    def _check_visibility(self, context: Context) -> None:
+        """Warn once per try if the key sees only its own entries, and keep that in the state of the task."""
+        self.hook.warn_if_entries_are_hidden()
+        self._must_check_visibility = False
+        state, visibility = task_state_of(context), self.hook.identity.visibility
+        if state is not None and (visibility.sees_all_entries is False or state.get(VISIBILITY_KEY)):
+            state.set(VISIBILITY_KEY, msgspec.to_builtins(visibility))
 
     def _has_another_key(self) -> bool:
         """Whether the connection has changed since it was read; a poke may come days later."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import date, datetime
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from airflow_provider_awork.columns.lists import LIST_MODELS
 from airflow_provider_awork.columns.time_entry import TIME_ENTRY
 from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.files.formats import FileFormat
-from airflow_provider_awork.operators.base import WINDOW_PARAMETERS, AworkWindowOperator
+from airflow_provider_awork.operators.base import WINDOW_PARAMETERS, AworkCompleteWindowOperator
 from airflow_provider_awork.transfers.base import AworkToObjectStorageOperator
 from airflow_provider_awork.transfers.destination import has_placeholders
 from airflow_provider_awork.transfers.export import Export
@@ -25,10 +26,8 @@ if TYPE_CHECKING:
     from airflow_provider_awork.client.lists.resources import ListEndpoint
     from airflow_provider_awork.windows.window import Window
 
-LOOKBACK = timedelta(minutes=5)
 
-
-class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, AworkWindowOperator):
+class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, AworkCompleteWindowOperator):
     """
     Stream time entries to object storage: complete, each once, in files that a manifest lists.
 
@@ -60,7 +59,11 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
         newest ``resourceVersion`` wins. Before Airflow 3.3 it needs ``window_start`` and ``window_end``; with them it
         neither reads nor moves a watermark. It takes the whole workspace: no filters, no ``window_field``. A window
         whose set is published already is not read again: entries that changed since have left it.
-    :param lookback: how late awork may commit a change; a window ends so long before the start of the run.
+    :param lookback: how late awork may commit a change. A window on ``createdOn`` or ``updatedOn`` is complete so long
+        after its end, by awork's clock: the task waits for that, and fails if the end is further away than that. The
+        window of an incremental run ends so long before its start.
+    :param open_window: do not wait, and take a window that is not complete; the manifest then has ``open_window``. Not
+        with ``incremental``.
     :param initial_window_start: where the first incremental run starts; None takes everything. (templated)
     :param project_id: only entries of this project (GUID). (templated)
     :param file_format: ``ndjson`` (each entry byte for byte as awork sent it), ``csv`` or ``parquet`` (flat, typed
@@ -119,7 +122,6 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
         self,
         *,
         incremental: str | None = None,
-        lookback: timedelta = LOOKBACK,
         initial_window_start: date | datetime | str | None = None,
         project_id: str | None = None,
         estimate: bool = False,
@@ -128,7 +130,6 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
     ) -> None:
         super().__init__(**kwargs)
         self.incremental = incremental
-        self.lookback = lookback
         self.initial_window_start = initial_window_start
         self.project_id = project_id
         self.estimate = estimate
@@ -136,6 +137,7 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
 
     def execute(self, context: Context) -> dict[str, Any]:
         output = self.checked_output()
+        self.check_completeness()
         self._check_incremental()
         self._check_estimate()
         load = self._begin_load(context, output.locate()) if self.incremental else None
@@ -148,6 +150,9 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
         if load:
             load.finish()
         return summary
+
+    def await_complete(self, export: Export) -> Export:
+        return replace(export, open_window=self.await_completeness(export.window))
 
     def _begin_load(self, context: Context, destination: ObjectStoragePath) -> IncrementalLoad:
         return begin_load(
@@ -173,8 +178,6 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
                 )
             if self.initial_window_start is not None:
                 raise AworkConfigError("initial_window_start: only for incremental='updatedOn'")
-            if self.lookback != LOOKBACK:
-                raise AworkConfigError(f"lookback: {self.lookback!r} is only for incremental='updatedOn'")
             return
         if self.incremental != "updatedOn":
             raise AworkConfigError(f"incremental: {self.incremental!r} is not 'updatedOn'")
@@ -196,8 +199,11 @@ class AworkTimeEntriesToObjectStorageOperator(AworkToObjectStorageOperator, Awor
                 f"window_length: {self.window_length!r} needs window_start; without one, an incremental run takes all "
                 "since the run before"
             )
-        if not isinstance(self.lookback, timedelta) or self.lookback < timedelta(0) or self.lookback.microseconds:
-            raise AworkConfigError(f"lookback: {self.lookback!r} is not a timedelta of whole seconds, zero or more")
+        if self.open_window:
+            raise AworkConfigError(
+                "open_window and incremental: a window is not read again, so what comes into it later would be missed\n"
+                "Leave open_window out: an incremental run takes only what is complete."
+            )
 
     def _check_estimate(self) -> None:
         if not self.estimate:
@@ -346,7 +352,7 @@ class AworkListToObjectStorageOperator(AworkToObjectStorageOperator):
                 api_user_ids=self.hook.get_api_user_ids() if marks_api_users else None,
             ),
             query_params=query,
-            sees_all_rows=self._sees_all_rows(endpoint),
+            sees_all_rows=self.hook.sees_all_rows(path),
             read=lambda: self.hook.read_list(
                 path,
                 filterby=self.filterby,
@@ -355,22 +361,6 @@ class AworkListToObjectStorageOperator(AworkToObjectStorageOperator):
                 concurrency=self.max_concurrent_requests,
             ),
         )
-
-    def _sees_all_rows(self, endpoint: ListEndpoint) -> bool | None:
-        """Whether the key may read the whole list; a warning is logged if not. None if that is unknown."""
-        identity = self.hook.identity
-        if endpoint.feature is None or identity.permissions is None:
-            return None
-        sees_all = identity.permissions.allow(endpoint.feature, "read")
-        if not sees_all:
-            self.log.warning(
-                "%s may not read %s: awork leaves out of %s what is not its own. Give it a role with read permission "
-                "on that feature, or use an administrator's API key.",
-                identity.name,
-                endpoint.feature,
-                self.resource,
-            )
-        return sees_all
 
     def _query(self, params: Mapping[str, str], endpoint: ListEndpoint) -> dict[str, Any]:
         """The query parameters that the endpoint takes, then the caller's."""

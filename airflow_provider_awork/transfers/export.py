@@ -50,6 +50,7 @@ class Export:
     :param query_params: the list's query parameters; unset for time entries.
     :param filterby: the caller's filter.
     :param window: what the rows are limited to.
+    :param open_window: whether rows may still come into the window.
     :param sees_all_rows: as in :class:`.ManifestSource`.
     :param folder: name of the prefix below the destination that it is written to; empty for the destination itself.
     """
@@ -61,6 +62,7 @@ class Export:
     query_params: Mapping[str, Any] | msgspec.UnsetType = msgspec.UNSET
     filterby: str | None = None
     window: Window | None = None
+    open_window: bool = False
     sees_all_rows: bool | msgspec.UnsetType | None = msgspec.UNSET
     folder: str = ""
 
@@ -133,6 +135,7 @@ def build_manifest(
         file_format=kind.file_format,
         compression=kind.compression,
         window=export.manifest_window,
+        open_window=export.open_window,
         filterby=export.filterby,
         watermark=reader.frontier and f"{reader.frontier}Z",
         source=source,
@@ -161,6 +164,7 @@ def summarize(manifest: Manifest, destination: ObjectStoragePath) -> dict[str, A
         "rows": manifest.rows,
         "bytes": manifest.bytes,
         "misfits": manifest.misfits,
+        "sees_all_rows": manifest.source.sees_whole_list,
         "window": manifest.window and msgspec.to_builtins(manifest.window),
         "watermark": manifest.watermark,
         "requests": manifest.run.requests,

@@ -261,7 +261,6 @@ def begin_load(
         window = explicit_window(
             field=FIELD, start=window_start, end=window_end, length=window_length, timezone=timezone
         )
-        _wait_until_over(_end_of(window), hook, lookback)
         return IncrementalLoad(window=window)
     first = None
     if initial_window_start:
@@ -338,18 +337,6 @@ def _states(context: Mapping[str, Any], outlets: Sequence[Any]) -> tuple[StateSt
             "outlets=[Asset('awork_time_entries')]"
         )
     return task_state, asset_state_of(context, assets[0]), assets[0].name
-
-
-def _wait_until_over(end: datetime, hook: AworkHook, lookback: timedelta) -> None:
-    """Changes may come into a window until ``lookback`` after its end: wait for that, but not for the end itself."""
-    while (remaining := end + lookback - hook.client.server_time()) > timedelta(0):
-        if remaining > lookback:
-            raise AworkConfigError(
-                f"window_end: {end.isoformat()} is still to come by awork's clock, so the changes until then cannot be "
-                "known; run after it"
-            )
-        log.info("Waiting %s: awork may commit changes of the window until %s after its end", remaining, lookback)
-        hook.client.session.limiter.sleep(remaining.total_seconds())
 
 
 def _end_of(window: Window) -> datetime:

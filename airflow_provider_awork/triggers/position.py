@@ -16,7 +16,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+import msgspec
+
+from airflow_provider_awork.client.identity import Visibility
+
 if TYPE_CHECKING:
+    from airflow_provider_awork.client.identity import Identity
     from airflow_provider_awork.client.lists.changes import EntryChange
 
 # What Airflow stores for an asset should stay below 64 KB. If there are more changes than these within the lookback, a
@@ -37,11 +42,13 @@ class Snapshot:
     :param since: it read all changes from this instant on, in whole seconds; empty: all.
     :param changes: the changes.
     :param newest: instant of the newest change that was known before; empty if there was none.
+    :param identity: who polled, and what it may see.
     """
 
     since: str
     changes: Collection[EntryChange]
     newest: str
+    identity: Identity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +60,13 @@ class WatcherPosition:
     :param seen: marks of the changes that are accounted for, from the lookback on, with their instants. None at the
         start: all up to ``at`` are.
     :param events: what was reported, until it is certain that Airflow has kept it.
+    :param visibility: which entries the key saw at the last poll; None before the first.
     """
 
     at: str
     seen: Mapping[str, str] | None = None
     events: tuple[Event, ...] = ()
+    visibility: Visibility | None = None
 
     def lookback_start(self, lookback: timedelta) -> str:
         """The instant to read from."""
@@ -96,14 +105,24 @@ class WatcherPosition:
         """Return the position in JSON types, of bounded size."""
         newest = sorted((self.seen or {}).items(), key=lambda item: item[1], reverse=True)[:STORED_MARKS]
         marks = b"".join(bytes.fromhex(mark) for mark, _ in newest)
-        return {"watermark": self.at, "seen": b64encode(marks).decode(), "events": list(self.events)}
+        return {
+            "watermark": self.at,
+            "seen": b64encode(marks).decode(),
+            "events": list(self.events),
+            "visibility": msgspec.to_builtins(self.visibility),
+        }
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """Read what :meth:`to_json` wrote, which is without the instants of marks: they are kept a little longer."""
         at, marks = stored["watermark"], b64decode(stored["seen"])
         parts = (marks[start : start + MARK_BYTES] for start in range(0, len(marks), MARK_BYTES))
-        return cls(at=at, seen={part.hex(): at for part in parts}, events=tuple(stored["events"]))
+        return cls(
+            at=at,
+            seen={part.hex(): at for part in parts},
+            events=tuple(stored["events"]),
+            visibility=msgspec.convert(stored.get("visibility"), Visibility | None),
+        )
 
 
 def lookback_start(at: str, lookback: timedelta) -> str:

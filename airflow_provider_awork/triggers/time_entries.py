@@ -7,9 +7,10 @@ import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
@@ -30,8 +31,13 @@ from airflow_provider_awork.triggers.position_store import PositionStore
 from airflow_provider_awork.triggers.waiting import CountRange, checked_interval, is_transient, seconds_of, wait_after
 from airflow_provider_awork.triggers.watched import WatchedEntries, digest
 
+if TYPE_CHECKING:
+    from airflow_provider_awork.client.identity import Identity
+
 # Triggers that start together, as after a restart of the triggerer, drift apart by up to this part of their interval.
 DRIFT = 0.1
+# Watchers live for weeks, and roles change.
+PERMISSIONS_HOLD_SECONDS = 3600.0
 # Seconds after which the triggerer has surely stored an event; it hands events over about once a second.
 SURELY_KEPT = 15.0
 # Seconds within which a scheduler starts the run of an event. Shorter poll intervals space events by themselves.
@@ -314,6 +320,7 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
                     advanced = await self._advanced(position or start, snapshot, poller, kept=_kept(sent))
                     if advanced is not position:
                         await store.save(advanced)
+                        self._warn_of_hidden_entries(position, snapshot.identity)
                         position = advanced
                 except Exception as error:  # noqa: BLE001 - nothing ends a watcher
                     errors += 1
@@ -356,9 +363,17 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
             self.log.info("Catching up from %s", since or "the first entry")
             changes = await poller.ask(partial(self._watched.read_changes, since))
         position = position.without_events(kept)
+        if position.visibility != snapshot.identity.visibility:
+            position = replace(position, visibility=snapshot.identity.visibility)
         return await asyncio.to_thread(
             position.advanced, changes, lookback=self._lookback, watched=self._watched.to_dict()
         )
+
+    def _warn_of_hidden_entries(self, position: WatcherPosition | None, identity: Identity) -> None:
+        """Warn if the position does not show yet that the key sees only its own entries."""
+        warning = identity.warn_of_hidden_entries("changes of theirs are not reported")
+        if warning and (position is None or position.visibility != identity.visibility):
+            self.log.warning("%s", warning)
 
     @property
     def _watched(self) -> WatchedEntries:
@@ -395,7 +410,9 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
         """Read the changes, and the instant of the newest change that is known now."""
         since = lookback_start(newest, self._lookback)
         changes = self._watched.read_changes(since, hook)
-        return Snapshot(since=since, changes=changes, newest=newest), max(newest, newest_of(changes))
+        identity = hook.client.access.identity_within(PERMISSIONS_HOLD_SECONDS)
+        snapshot = Snapshot(since=since, changes=changes, newest=newest, identity=identity)
+        return snapshot, max(newest, newest_of(changes))
 
     def _log_error(self, errors: int, error: Exception) -> None:
         if is_transient(error):
@@ -407,8 +424,8 @@ class AworkTimeEntriesEventTrigger(BaseEventTrigger):
 
 
 def _check_assumptions(hook: AworkHook) -> None:
-    """Report at the start what would otherwise show late or not at all: hidden entries, a wrong zone."""
-    hook.warn_if_entries_are_hidden()
+    """Report at the start what would otherwise show late or not at all."""
+    _ = hook.identity
     hook.client.check_literals(field="updatedOn")
 
 

@@ -42,7 +42,6 @@ class WatchedEntries:
 
     def read_changes(self, since: str, hook: AworkHook) -> list[EntryChange]:
         """Read the entries that were changed from an instant on; empty for all."""
-        hook.warn_if_entries_are_hidden()
         return read_changes(hook.client, self._path(), filterby=self.filterby, since=since)
 
     def _path(self) -> str:

@@ -245,7 +245,9 @@ def _to_instant(name: str, bound: Bound, zone: tzinfo | None) -> datetime:
     parsed = _parse(name, bound)
     if not isinstance(parsed, datetime):
         parsed = datetime.combine(parsed, time(), zone)
-    return parsed.astimezone(UTC)
+    instant = parsed.astimezone(UTC)
+    # Plain, of whole seconds: a datetime of pendulum with this UTC loses it in sums.
+    return datetime(*instant.timetuple()[:6], tzinfo=UTC)
 
 
 def _parse(name: str, bound: Bound) -> date | datetime:

@@ -30,7 +30,9 @@ def test_manifest_follows_its_schema(local: Any, tmp_path: Path) -> None:
     export(local, tmp_path, OLD_SET)
     manifest = json.loads((local / MANIFEST_NAME).read_text())
     jsonschema.validate(manifest, SCHEMA)
-    assert {*SCHEMA["required"], "misfits"} == set(SCHEMA["properties"]) == set(manifest)  # sets of 0.1.0 have none
+    assert (
+        {*SCHEMA["required"], "misfits", "open_window"} == set(SCHEMA["properties"]) == set(manifest)
+    )  # 0.1.0 has neither
 
 
 def test_the_schema_describes_the_structs() -> None:

@@ -71,10 +71,10 @@ def test_a_failed_task_has_its_link_too(awork: Sandbox, workspace_url: str) -> N
     assert links_of(dag, result, "no_connection") == {"awork": APP_URL}
 
 
-def test_a_task_that_does_not_ask_who_it_is_links_to_aworks_app(awork: Sandbox) -> None:
+def test_a_sensor_links_to_the_workspace_too(awork: Sandbox, workspace_url: str) -> None:
     with DAG("link_sensor", schedule=None, start_date=START) as dag:
         AworkTimeEntriesSensor(task_id="wait")
-    assert links_of(dag, run_dag(dag), "wait") == {"awork": APP_URL}
+    assert links_of(dag, run_dag(dag), "wait") == {"awork": workspace_url}
 
 
 def test_mapped_tasks_have_a_link_each(awork: Sandbox, workspace_url: str) -> None:

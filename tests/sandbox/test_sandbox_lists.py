@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import pairwise
 
@@ -202,6 +202,9 @@ def test_without_permission_only_own_entries_are_visible(serve):
     assert own
     assert client.ids() == own
     assert client.get(f"/timeentries/{other['id']}").status_code == 404
+    assert {user for region in client.get("/absenceregions").json() for user in region["assignedUsers"]} <= {
+        client.awork.me
+    }
     assert set(client.ids(f"/projects/{other['projectId']}/timeentries")) <= set(own)
     assert permission["isAdmin"] is False
     assert {"feature": "project-timetracking", "accessLevels": ["read"]} in permission["permissions"]
@@ -349,3 +352,18 @@ def test_a_wrong_setting_is_an_error():
         Sandbox(latncy=1)
     with Sandbox() as awork, pytest.raises(AttributeError):
         awork.settings.latncy = 1
+
+
+def test_the_clock_may_be_ahead_or_behind(serve):
+    for offset in (-3600, 3600):
+        client = serve(clock_offset=offset)
+        expected = datetime.now(UTC) + timedelta(seconds=offset)
+
+        told = parsedate_to_datetime(client.get("/me").headers["date"])
+        entry_id = client.awork.store.ids()[0]
+        stamped = datetime.fromisoformat(client.awork.store.edit(entry_id, note="x")["updatedOn"][:19] + "+00:00")
+        within = f"updatedOn gt datetime'{expected - timedelta(minutes=5):%Y-%m-%dT%H:%M:%S}' and updatedOn le now"
+
+        for at in (told, stamped):
+            assert abs((at - expected).total_seconds()) < 300
+        assert [row["id"] for row in client.get("/timeentries", filterby=within).json()] == [entry_id]

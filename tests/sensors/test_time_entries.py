@@ -15,7 +15,7 @@ from airflow.sdk import DAG, Context
 
 from airflow_provider_awork.client.lists.conditions import field
 from airflow_provider_awork.exceptions import AworkPollError
-from airflow_provider_awork.sandbox import Sandbox
+from airflow_provider_awork.sandbox import RequestRecord, Sandbox
 from airflow_provider_awork.sandbox.faults import Answer, Rule, RuleRequest, at, every, first
 from airflow_provider_awork.sandbox.store import Store
 from airflow_provider_awork.sensors.time_entries import AworkTimeEntriesSensor
@@ -63,6 +63,11 @@ def outcome(result: DagResult) -> tuple[str | None, int]:
     return result.task("wait").state, result.task("wait").try_number
 
 
+def pokes(awork: Sandbox) -> list[RequestRecord]:
+    """The requests but for those that ask what the key may see, before the first poke."""
+    return [request for request in awork.requests if request.path not in ("/me", "/me/permissions")]
+
+
 def change_at(number: int, change: Callable[[Store], Any]) -> Rule:
     """A rule: change the store right before that request is answered."""
 
@@ -81,7 +86,7 @@ def set_all_billed(store: Store) -> None:
 def test_done_at_the_first_poke(awork: Sandbox, mode: dict[str, Any]) -> None:
     result = run(mode, "sensor_done", filterby=field("isBilled").is_(False), max_count=100)
     assert result.xcom("wait") == len(awork.store.ids(lambda entry: not entry["isBilled"])) > 0
-    assert [(request.path, request.query["pageSize"]) for request in awork.requests] == [("/timeentries", "1")]
+    assert [(request.path, request.query["pageSize"]) for request in pokes(awork)] == [("/timeentries", "1")]
 
 
 def test_waits_with_one_request_for_each_poke(awork: Sandbox, mode: dict[str, Any]) -> None:
@@ -89,7 +94,7 @@ def test_waits_with_one_request_for_each_poke(awork: Sandbox, mode: dict[str, An
     result = run(mode, "sensor_waits", filterby=UNBILLED, min_count=0, max_count=0)
     assert outcome(result) == ("success", 1)
     assert result.xcom("wait") == 0
-    assert len(awork.requests) == 3
+    assert len(pokes(awork)) == 3
 
 
 def test_a_window_of_instants_is_proven_by_each_process(awork: Sandbox, mode: dict[str, Any]) -> None:
@@ -106,11 +111,11 @@ def test_a_window_of_instants_is_proven_by_each_process(awork: Sandbox, mode: di
     assert outcome(result) == ("success", 1)
     processes = {"poke": 1, "reschedule": 3, "deferrable": 2}["deferrable" if mode["deferrable"] else mode["mode"]]
     proofs = 2 + 2 * 2  # at the newest entry, and on both sides of each bound
-    assert [sum(is_poke(each.query) is poke for each in awork.requests) for poke in (True, False)] == [
+    assert [sum(is_poke(each.query) is poke for each in pokes(awork)) for poke in (True, False)] == [
         3,
         proofs * processes,
     ]
-    assert {each.query["pageSize"] for each in awork.requests} == {"1"}
+    assert {each.query["pageSize"] for each in pokes(awork)} == {"1"}
 
 
 def test_bounds_may_be_templates(awork: Sandbox, mode: dict[str, Any]) -> None:
@@ -118,7 +123,7 @@ def test_bounds_may_be_templates(awork: Sandbox, mode: dict[str, Any]) -> None:
         sensor(mode, filterby="{{ params.kind }} eq false", min_count="0", max_count="{{ params.most }}")
     awork.faults.add(change_at(2, lambda store: store.delete(store.ids())))
     result = run_dag(dag)
-    assert (outcome(result), len(awork.requests)) == (("success", 1), 2)
+    assert (outcome(result), len(pokes(awork))) == (("success", 1), 2)
 
 
 @pytest.mark.parametrize("fault", DOWN)
@@ -127,7 +132,7 @@ def test_errors_that_pass_are_waited_out(awork: Sandbox, mode: dict[str, Any], f
     result = run(mode, "sensor_errors_pass", tolerated_errors=2)
     assert outcome(result) == ("success", 1)
     assert result.xcom("wait") == awork.store.count()
-    assert len(awork.requests) == 3
+    assert len(pokes(awork)) == 3
     assert "Error 2 in a row" in result.logs
 
 
@@ -136,7 +141,7 @@ def test_only_errors_in_a_row_count(awork: Sandbox, mode: dict[str, Any]) -> Non
     awork.faults.add(every(2, Answer(503)))
     awork.faults.add(change_at(7, set_all_billed))
     result = run(mode, "sensor_errors_row", filterby=UNBILLED, min_count=0, max_count=0, tolerated_errors=1)
-    assert (outcome(result), len(awork.requests)) == (("success", 1), 7)
+    assert (outcome(result), len(pokes(awork))) == (("success", 1), 7)
 
 
 @pytest.mark.parametrize("fault", ["429", "500"])
@@ -144,7 +149,7 @@ def test_errors_that_stay_fail_each_try(awork: Sandbox, mode: dict[str, Any], fa
     awork.faults.add(every(1, DOWN[fault]))
     result = run(mode, "sensor_errors_stay", tolerated_errors=1)
     assert outcome(result) == ("failed", 2)
-    assert len(awork.requests) == 2 * 2
+    assert len(pokes(awork)) == 2 * 2
 
 
 def test_host_that_is_down(mode: dict[str, Any]) -> None:
@@ -162,7 +167,7 @@ def test_errors_that_cannot_pass_fail_at_once(awork: Sandbox, mode: dict[str, An
     with connection_in_environment(awork.url, token):
         result = run(mode, "sensor_permanent", filterby="isBilled = true" if cause == "bad filter" else None)
     assert outcome(result) == ("failed", 1)
-    assert len(awork.requests) == 1
+    assert len(awork.requests) == (1 if cause == "wrong key" else 3)
     assert "wrong-key" not in result.logs
 
 
@@ -173,7 +178,7 @@ def test_what_was_right_and_becomes_wrong_fails_at_once(awork: Sandbox, mode: di
     awork.faults.add(lambda request, _: Answer(code, body) if (request.number or 0) > 1 else None)
     result = run(mode, "sensor_becomes_wrong", min_count=1000)
     assert outcome(result) == ("failed", 1)
-    assert len(awork.requests) == 2
+    assert len(pokes(awork)) == 2
 
 
 def test_a_key_that_is_replaced_while_it_waits(awork: Sandbox, mode: dict[str, Any]) -> None:
@@ -188,7 +193,7 @@ def test_a_key_that_is_replaced_while_it_waits(awork: Sandbox, mode: dict[str, A
         connection = os.environ["AIRFLOW_CONN_AWORK_DEFAULT"].replace("500", "501")
         result = run(mode, "sensor_new_key", filterby=UNBILLED, min_count=0, max_count=0)
     environment.undo()
-    assert (outcome(result), len(awork.requests)) == (("success", 1), 3)
+    assert (outcome(result), len(pokes(awork))) == (("success", 1), 3)
 
 
 @pytest.mark.parametrize("cause", ["timeout", "execution_timeout", "permanent", "transient"])
@@ -217,7 +222,7 @@ def test_timeout_fails_without_another_try(awork: Sandbox, mode: dict[str, Any])
     assert outcome(result) == ("failed", 1)
     assert re.search(r"AirflowSensorTimeout: After 0.3 s: [1-9]\d* entries match, at least 1,000 wanted", result.logs)
     # At most one poke more than the intervals that fit, since Airflow's own loop pokes before it looks at the time.
-    assert len(awork.requests) <= 5
+    assert len(pokes(awork)) <= 5
 
 
 def test_errors_do_not_outlast_the_timeout(awork: Sandbox, mode: dict[str, Any]) -> None:
@@ -225,7 +230,7 @@ def test_errors_do_not_outlast_the_timeout(awork: Sandbox, mode: dict[str, Any])
     result = run(mode, "sensor_timeout_errors", timeout=0.3, tolerated_errors=1000)
     assert outcome(result) == ("failed", 1)
     assert "AirflowSensorTimeout: After 0.3 s: awork gave no count, at least 1 wanted" in result.logs
-    assert len(awork.requests) <= 5
+    assert len(pokes(awork)) <= 5
 
 
 def test_errors_do_not_outlast_a_timeout_that_earlier_processes_used_up(awork: Sandbox) -> None:
@@ -241,7 +246,7 @@ def test_errors_do_not_outlast_a_timeout_that_earlier_processes_used_up(awork: S
     result = run({"mode": "reschedule"}, "sensor_used_up", filterby=UNBILLED, **limits)
     assert outcome(result) == ("failed", 1)
     assert "AirflowSensorTimeout" in result.logs
-    assert len(awork.requests) <= 3
+    assert len(pokes(awork)) <= 3
 
 
 def test_execution_timeout_while_deferred_allows_another_try(awork: Sandbox) -> None:
@@ -281,7 +286,7 @@ def test_the_window_is_the_same_in_the_trigger(awork: Sandbox, mode: dict[str, A
     result = run_dag(dag, logical_date=day.add(days=1), data_interval=(day, day.add(days=1)))
     assert outcome(result) == ("success", 1)
     window = "startDateLocal ge datetime'2026-03-29T00:00' and startDateLocal lt datetime'2026-03-30T00:00'"
-    assert [request.query["filterby"] for request in awork.requests] == [f"({UNBILLED}) and {window}"] * 2
+    assert [request.query["filterby"] for request in pokes(awork)] == [f"({UNBILLED}) and {window}"] * 2
 
 
 def test_no_running_timers(awork: Sandbox, mode: dict[str, Any]) -> None:
@@ -292,7 +297,7 @@ def test_no_running_timers(awork: Sandbox, mode: dict[str, Any]) -> None:
     awork.faults.add(change_at(2, lambda store: store.edit(mine["id"], **stopped)))
     filterby = "note eq 'mine' or note eq 'somebody'"
     result = run(mode, "sensor_timers", make=AworkTimeEntriesSensor.no_running_timers, filterby=filterby)
-    assert (outcome(result), len(awork.requests)) == (("success", 1), 2)
+    assert (outcome(result), len(pokes(awork))) == (("success", 1), 2)
 
 
 @pytest.mark.parametrize(
@@ -314,7 +319,7 @@ def test_a_filter_cannot_reach_out_of_the_parentheses_of_a_preset(
 def test_nothing_to_bill(awork: Sandbox, mode: dict[str, Any]) -> None:
     awork.faults.add(change_at(2, set_all_billed))
     result = run(mode, "sensor_billed", make=AworkTimeEntriesSensor.nothing_to_bill)
-    assert (outcome(result), len(awork.requests)) == (("success", 1), 2)
+    assert (outcome(result), len(pokes(awork))) == (("success", 1), 2)
 
 
 @pytest.mark.parametrize("event", [None, {}, {"status": "what"}, {"status": "success"}, "success"])
@@ -328,3 +333,46 @@ def test_airflow_decides_whether_to_defer(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "True")
     assert AworkTimeEntriesSensor(task_id="wait").deferrable
     assert not AworkTimeEntriesSensor(task_id="wait", deferrable=False).deferrable
+
+
+# -- a key that sees only its own entries --------------------------------------------------------------------------
+
+
+def hidden_warnings(result: DagResult) -> int:
+    return result.logs.count("may not see other people's time entries")
+
+
+def test_a_key_that_sees_only_its_own_entries_is_warned_of_once(awork: Sandbox, mode: dict[str, Any]) -> None:
+    """Each poke is a process in reschedule mode, and deferred pokes are the triggerer's."""
+    awork.settings.missing_permissions = True
+    awork.faults.add(change_at(3, lambda store: store.delete(store.ids())))
+    result = run(mode, "sensor_hidden", min_count=0, max_count=0)
+    assert outcome(result) == ("success", 1)
+    assert hidden_warnings(result) == 1
+    paths = [request.path for request in awork.requests]
+    assert paths[:3] == ["/me", "/me/permissions", "/timeentries"]
+    assert paths.count("/me/permissions") == 1
+
+
+def test_a_key_that_sees_all_entries_is_not_warned_of(awork: Sandbox, mode: dict[str, Any]) -> None:
+    result = run(mode, "sensor_not_hidden")
+    assert outcome(result) == ("success", 1)
+    assert hidden_warnings(result) == 0
+
+
+@pytest.mark.skipif("task_state_store" not in Context.__annotations__, reason="state stores came with Airflow 3.3")
+def test_the_state_of_the_task_has_what_the_key_sees(awork: Sandbox) -> None:
+    state = States()
+    for limited in (False, True, False):
+        awork.settings.missing_permissions = limited
+        poked = AworkTimeEntriesSensor(task_id="wait")
+        poked.poke(cast(Context, {"task_state_store": state}))
+        own = {"sees_all_entries": False, "user_id": awork.me}
+        everything = {"sees_all_entries": True, "user_id": None}
+        assert state.get("awork_visibility") == (own if limited else everything if state else None)
+
+
+class States(dict[str, Any]):
+    """A state store as Airflow's, to be read without a run of Airflow's own."""
+
+    set = dict.__setitem__

@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_awork.client.identity import Visibility
-from airflow_provider_awork.exceptions import AworkConfigError, AworkRequestError
+from airflow_provider_awork.exceptions import AworkConfigError, AworkPagingError, AworkRequestError
 from airflow_provider_awork.sandbox import Answer, Fault, Headers, RuleRequest, Sandbox, Store
 from airflow_provider_awork.sandbox import Workspace as SandboxWorkspace
 from airflow_provider_awork.transfers import incremental
@@ -341,6 +341,10 @@ def test_a_run_too_soon_after_another_is_skipped(workspace: Workspace, load: Cal
         ({"filterby": "isBillable eq true"}, "filterby and incremental"),
         ({"project_id": "5b0d1f5e-3c1a-4a53-9d0b-2f6c3e1d7a90"}, "project_id and incremental"),
         ({"lookback": timedelta(seconds=-1)}, "lookback"),
+        (
+            {"open_window": True, "window_start": "2026-07-01", "window_end": "2026-08-01"},
+            "open_window and incremental",
+        ),
         ({"initial_window_start": "2026-07-01T00:00:00"}, "time zone"),
         ({"incremental": None, "initial_window_start": "2026-07-01"}, "initial_window_start"),
         ({"incremental": None, "window_field": "updatedOn", "window_start": "2026-07-01"}, "cannot be repeated"),
@@ -402,7 +406,7 @@ def test_rights_that_are_lost_while_a_run_reads(workspace: Workspace, load: Call
     workspace.during = lose_rights
     result = load(**window, retries=1, max_concurrent_requests=1)
     assert (result.task("load").state, result.task("load").try_number) == ("failed", 1)
-    assert "Give its rights back and clear the task" in result.logs
+    assert "Restore its permissions and clear the task" in result.logs
     assert not workspace.folders()
     workspace.during, workspace.awork.settings.missing_permissions = None, False
     assert_success(load(**window))
@@ -656,7 +660,8 @@ def test_an_explicit_window_waits_until_it_is_over(
     assert_success(load(window_start="2026-01-01", window_end=end.isoformat(), outlets=[]))
     assert slept == [180]
     workspace.assert_delivered(before=end)
-    result = load(window_start="2026-01-01", window_end=(workspace.now + timedelta(seconds=1)).isoformat(), outlets=[])
+    end = workspace.now + LOOKBACK + timedelta(seconds=1)
+    result = load(window_start="2026-01-01", window_end=end.isoformat(), outlets=[])
     assert result.task("load").state == "failed"
     assert "still to come" in result.logs
 
@@ -798,7 +803,7 @@ def test_a_cleared_run_takes_everything_from_its_start_until_now(workspace: Work
     assert tasks.watermark == workspace.now - LOOKBACK
 
 
-FAILURES = {"dies": (MemoryError,), "read fails": (AworkRequestError,)}
+FAILURES = {"dies": (MemoryError,), "read fails": (AworkRequestError, AworkPagingError)}
 ACTIONS = st.sampled_from(
     ["edit", "edit", "late", "create", "wait", "wait", "run", "run", "read fails", "dies", "try again", "clear"]
 )

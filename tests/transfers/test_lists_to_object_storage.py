@@ -77,7 +77,7 @@ def test_ndjson_has_each_row_as_awork_sent_it(awork: Sandbox, destination: str) 
     assert created == sorted(created)
     manifest = manifest_of(destination)
     assert (manifest.rows, manifest.columns, manifest.source.list_path) == (len(stored), None, "projects")
-    assert manifest.source.sees_all_rows is None
+    assert manifest.source.sees_all_rows is True
     assert manifest.watermark is not None
     assert manifest.watermark[:26] == created[-1][:26]
     assert result.xcom("export")["rows"] == len(stored)
@@ -191,8 +191,38 @@ def test_missing_rights_are_told(destination: str) -> None:
     with Sandbox(entries=5, seed=3) as limited, connection_in_environment(limited.url, limited.token):
         limited.faults.add(lambda request, _: answer if request.path == "/me/permissions" else None)
         result = export(destination, resource="users")
-    assert "may not read user-master-data: awork leaves out of users what is not its own" in result.logs
+    assert "lacks the permission user-master-data:read: awork leaves out of users what it may not see" in result.logs
     assert manifest_of(destination).source.sees_all_rows is False
+    assert result.xcom("export")["sees_all_rows"] is False
+
+
+@pytest.mark.parametrize(
+    ("resource", "permission"),
+    [
+        ("absenceregions", "user-planning-data:write"),
+        ("tasklists", "project-planning-data:read"),
+        ("projects", "project-master-data:read"),
+        ("allavailabletasks", "project-planning-data:read"),
+    ],
+)
+def test_lists_that_awork_shortens_by_permission(tmp_path: Path, resource: str, permission: str) -> None:
+    feature, level = permission.split(":")
+    rights: dict[str, Any] = {
+        "isAdmin": False,
+        "permissions": [{"feature": "project-timetracking", "accessLevels": []}],
+    }
+    with Sandbox(entries=30, seed=11) as limited, connection_in_environment(limited.url, limited.token):
+        limited.faults.add(
+            lambda request, _: Answer(200, {"userPermission": rights}) if request.path == "/me/permissions" else None
+        )
+        project = {"project_id": limited.lists.rows["retainers"][0]["projectId"]} if resource == "tasklists" else {}
+        result = export(f"file://{tmp_path}/limited", resource=resource, **project)
+        assert result.xcom("export")["sees_all_rows"] is False
+        assert f"lacks the permission {permission}: awork leaves out of" in result.logs
+        rights["permissions"] = [{"feature": feature, "accessLevels": [level]}]
+        result = export(f"file://{tmp_path}/all", resource=resource, **project)
+        assert result.xcom("export")["sees_all_rows"] is True
+        assert "lacks the permission" not in result.logs
 
 
 def test_a_whole_list_that_pages_after_all_fails(destination: str) -> None:

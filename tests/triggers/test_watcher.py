@@ -20,7 +20,7 @@ from airflow_provider_awork.client.lists.conditions import field
 from airflow_provider_awork.exceptions import AworkConfigError
 from airflow_provider_awork.hooks.awork import AworkHook
 from airflow_provider_awork.sandbox import Sandbox
-from airflow_provider_awork.sandbox.faults import Answer, RuleRequest
+from airflow_provider_awork.sandbox.faults import Answer, RuleRequest, at
 from airflow_provider_awork.sandbox.store import Store
 from airflow_provider_awork.triggers import time_entries
 from airflow_provider_awork.triggers.position import WatcherPosition, newest_of
@@ -156,10 +156,33 @@ def test_literals_that_awork_reads_in_another_zone_lose_no_change(
     assert "[error" in said
 
 
-def test_a_key_that_sees_only_its_own_entries_is_warned_of(awork: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+HIDDEN = "may not see other people's time entries in 'Studio Größenwahn': changes of theirs are not reported"
+
+
+def test_a_key_that_sees_only_its_own_entries_is_warned_of(awork: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     awork.settings.missing_permissions = True
-    asyncio.run(watch_for(awork, 2))
-    assert caplog.text.count("may not see other people's time entries") == 1
+    asyncio.run(watch_for(awork, 4))
+    assert capsys.readouterr().out.count(HIDDEN) == 1
+
+
+def test_a_role_that_loses_permissions_while_it_watches_is_warned_of(
+    awork: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an error the connection is read again, which is no reason to warn again."""
+    monkeypatch.setattr(time_entries, "PERMISSIONS_HOLD_SECONDS", 0.0)
+
+    async def watch() -> None:
+        watching = asyncio.create_task(payloads(watcher().run()))
+        await polls(awork, 2)
+        assert HIDDEN not in capsys.readouterr().out
+        awork.settings.missing_permissions = True
+        await polls(awork, 3)
+        awork.faults.add(at(len([each for each in awork.requests if each.path == "/timeentries"]) + 2, Answer(403)))
+        await polls(awork, 6)
+        await cancelled(watching)
+
+    asyncio.run(watch())
+    assert capsys.readouterr().out.count(HIDDEN) == 1
 
 
 def test_a_store_that_cannot_be_read_is_warned_of(awork: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
@@ -314,6 +337,26 @@ def test_a_restart_misses_nothing(awork: Sandbox, monkeypatch: pytest.MonkeyPatc
         first, second = asyncio.run(die_and_go_on())
     assert (first["changed"], second["changed"]) == (1, 2)
     assert second["since"] == first["watermark"]
+
+
+@needs_asset_store
+def test_hidden_entries_are_in_the_state_and_warned_of_once(awork: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    awork.settings.missing_permissions = True
+    asset = watched_asset("hidden")
+
+    async def restart() -> None:
+        for warnings in (1, 0):
+            trigger = with_store(watcher(), asset)
+            watching = asyncio.create_task(payloads(trigger.run()))
+            await polls(awork, 4)
+            await cancelled(watching)
+            (store,) = asset_state_stores(trigger)
+            stored = await asyncio.to_thread(store.get, trigger._state_key)
+            assert stored["visibility"] == {"sees_all_entries": False, "user_id": awork.me}
+            assert capsys.readouterr().out.count(HIDDEN) == warnings
+
+    with supervisor():
+        asyncio.run(restart())
 
 
 @needs_asset_store

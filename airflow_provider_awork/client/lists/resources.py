@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from airflow_provider_awork.client.entries.arguments import checked_id
+from airflow_provider_awork.client.identity import Permissions
 from airflow_provider_awork.exceptions import AworkConfigError
 
 TIME_ENTRIES = "timeentries"
@@ -26,15 +27,31 @@ class ListEndpoint:
     :param is_paged: whether it takes ``page``, ``pageSize``, ``filterby`` and ``orderby``; otherwise awork returns all
         rows in one answer, unfiltered.
     :param parameters: further query parameters.
-    :param feature: awork's feature that the key needs to read; without it awork leaves out rows and reports no error.
-        Endpoints that awork refuses with an error have none.
+    :param permission: feature and level, such as ``user-master-data:read``, without which awork leaves out rows, or
+        people of a row, and reports no error. None if there is none, or if awork's document does not name it, as for
+        ``teams`` in workspaces with team restrictions; awork refuses some lists with an error instead.
     """
 
     path: str
     row_schema: str
     is_paged: bool
     parameters: frozenset[str] = frozenset()
-    feature: str | None = None
+    permission: str | None = None
+
+    @property
+    def has_time_entries(self) -> bool:
+        return self.row_schema in ("TimeTracking", "SimplifiedTimeTracking")
+
+    def is_whole_for(self, permissions: Permissions | None) -> bool | None:
+        """
+        Whether a key with these permissions sees the whole list; None if that is unknown.
+
+        >>> LIST_ENDPOINTS["users"].is_whole_for(Permissions(is_admin=False, levels={}))
+        False
+        """
+        if self.permission is None or permissions is None:
+            return None
+        return permissions.allow(*self.permission.split(":"))
 
     def matches(self, path: str) -> bool:
         own, given = self.path.split("/"), path.split("/")
@@ -132,19 +149,19 @@ def time_entries_path(
     return TIME_ENTRIES
 
 
-def _paged(path: str, row_schema: str, parameters: str = "", *, feature: str | None = None) -> ListEndpoint:
-    return ListEndpoint(
-        path=path, row_schema=row_schema, is_paged=True, parameters=frozenset(parameters.split()), feature=feature
-    )
+def _paged(path: str, row_schema: str, parameters: str = "", *, permission: str | None = None) -> ListEndpoint:
+    names = frozenset(parameters.split())
+    return ListEndpoint(path=path, row_schema=row_schema, is_paged=True, parameters=names, permission=permission)
 
 
-def _whole(path: str, row_schema: str, parameters: str = "") -> ListEndpoint:
-    return ListEndpoint(path=path, row_schema=row_schema, is_paged=False, parameters=frozenset(parameters.split()))
+def _whole(path: str, row_schema: str, parameters: str = "", *, permission: str | None = None) -> ListEndpoint:
+    names = frozenset(parameters.split())
+    return ListEndpoint(path=path, row_schema=row_schema, is_paged=False, parameters=names, permission=permission)
 
 
 _PAGED = (
-    _paged("absences", "Absence", feature="user-planning-data"),
-    _paged("companies", "Company", feature="company-master-data"),
+    _paged("absences", "Absence", permission="user-planning-data:read"),
+    _paged("companies", "Company", permission="company-master-data:read"),
     _paged("companies/{id}/contactinfo", "ContactInfoForCompanies"),
     _paged("companies/{id}/files/{id}/versions", "FileVersion"),
     _paged("documents", "DocumentModel", "includeTrashedDocuments"),
@@ -156,7 +173,7 @@ _PAGED = (
     _paged("documentspaces/{id}/documents/trash", "DocumentModel"),
     _paged("filters", "Filter"),
     _paged("filters/{id}", "Filter"),
-    _paged("me/allavailabletasks", "TaskModel"),
+    _paged("me/allavailabletasks", "TaskModel", permission="project-planning-data:read"),
     _paged("me/assignedtasks", "TaskModel", "assignedOnFrom assignedOnTo inProgress"),
     _paged("me/filters", "Filter"),
     _paged("me/filters/{id}", "Filter"),
@@ -165,14 +182,14 @@ _PAGED = (
     _paged("me/privatedocuments/trash", "DocumentModel"),
     _paged("me/privatetasks", "TaskModel"),
     _paged("me/privatetasks/taskstatuses", "TaskStatus", "userId"),
-    _paged("me/projecttasks", "TaskModel", feature="project-planning-data"),
+    _paged("me/projecttasks", "TaskModel", permission="project-planning-data:read"),
     _paged("me/shareddocuments", "DocumentModel"),
     _paged("me/sharedfilters", "Filter"),
     _paged("me/sharedfilters/{id}", "Filter"),
     _paged("projectmilestones", "ProjectMilestone"),
     _paged("projectroles", "ProjectRole", "includeMembers"),
     _paged("projectroles/{id}/permissions", "PermissionOfProjectRole"),
-    _paged("projects", "Project"),
+    _paged("projects", "Project", permission="project-master-data:read"),
     _paged("projects/{id}/activities", "ActivityModel"),
     _paged("projects/{id}/allfiles", "FileInfo"),
     _paged("projects/{id}/comments", "Comment"),
@@ -181,10 +198,10 @@ _PAGED = (
     _paged("projects/{id}/files", "FileInfo"),
     _paged("projects/{id}/files/{id}/versions", "FileVersion"),
     _paged("projects/{id}/projectstatuses", "ProjectStatus"),
-    _paged("projects/{id}/projecttasks", "TaskModel", feature="project-planning-data"),
+    _paged("projects/{id}/projecttasks", "TaskModel", permission="project-planning-data:read"),
     _paged("projects/{id}/retainers", "Retainer"),
     _paged("projects/{id}/tags", "BaseTagModel"),
-    _paged("projects/{id}/tasklists", "TaskList", "showArchived", feature="project-planning-data"),
+    _paged("projects/{id}/tasklists", "TaskList", "showArchived", permission="project-planning-data:read"),
     _paged("projects/{id}/taskstatuses", "TaskStatus"),
     _paged("projects/{id}/timeentries", "TimeTracking"),
     _paged("projectstatuses", "ProjectStatus", "showArchived"),
@@ -215,8 +232,8 @@ _PAGED = (
     _paged("timeentries", "TimeTracking", "searchReindex"),
     _paged("timeentries/simplified", "SimplifiedTimeTracking", "grouping"),
     _paged("typeofwork", "TypeOfWork", "showArchived"),
-    _paged("users", "User", "showArchived", feature="user-master-data"),
-    _paged("users/{id}/allavailabletasks", "TaskModel"),
+    _paged("users", "User", "showArchived", permission="user-master-data:read"),
+    _paged("users/{id}/allavailabletasks", "TaskModel", permission="project-planning-data:read"),
     _paged("users/{id}/assignedtasks", "TaskModel", "assignedOnFrom assignedOnTo inProgress"),
     _paged("users/{id}/contactinfo", "ContactInfo"),
     _paged("users/{id}/files", "FileInfo"),
@@ -235,7 +252,7 @@ _PAGED = (
 )
 
 _WHOLE = (
-    _whole("absenceregions", "AbsenceRegionModel"),
+    _whole("absenceregions", "AbsenceRegionModel", permission="user-planning-data:write"),
     _whole("absenceregions/countries", "AbsenceRegionCountry"),
     _whole("absenceregions/countries/{id}/locations", "AbsenceRegionLocation"),
     _whole("accounts/me/authorizedclients", "AuthorizedClientApplication"),
