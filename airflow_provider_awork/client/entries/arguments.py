@@ -13,10 +13,10 @@ from datetime import UTC, date, datetime, time
 from itertools import product
 from typing import Any
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from airflow_provider_awork.client.entries.models import BATCH_OPERATIONS
 from airflow_provider_awork.client.entries.timers import TIME_FIELDS, has_open_timer
+from airflow_provider_awork.client.zones import is_zone_name
 from airflow_provider_awork.exceptions import AworkConfigError
 
 Body = dict[str, Any]
@@ -257,7 +257,7 @@ def _text(value: Any, name: str) -> str:
 
 
 def _zone(value: Any, name: str) -> str:
-    if value not in available_timezones():
+    if not is_zone_name(value):
         raise AworkConfigError(f"{name}: {value!r} is not an IANA time zone such as Europe/Berlin")
     return str(value)
 

@@ -10,13 +10,13 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
-from zoneinfo import available_timezones
 
 import msgspec
 
 from airflow_provider_awork.client.behaviour import DEFAULT_BEHAVIOUR, AworkBehaviour
 from airflow_provider_awork.client.http.rate_limit import REQUESTS_PER_MINUTE
 from airflow_provider_awork.client.http.retries import OUTAGE_MINUTES
+from airflow_provider_awork.client.zones import is_zone_name
 from airflow_provider_awork.exceptions import AworkConfigError
 
 log = logging.getLogger(__name__)
@@ -210,7 +210,7 @@ def check_extras(raw: Mapping[str, Any]) -> ConnectionExtras:
         raise AworkConfigError(f"extra 'verify': no such CA bundle: {extras.verify!r}; use true, false or a path")
     _check_proxies(extras.proxies)
     zone = extras.behaviour.literal_timezone
-    if zone not in available_timezones():
+    if not is_zone_name(zone):
         raise AworkConfigError(f"extra 'literal_timezone': {zone!r} is not an IANA time zone")
     if extras.oauth_variable and not extras.oauth_variable.lower().endswith("_token"):
         raise AworkConfigError(
