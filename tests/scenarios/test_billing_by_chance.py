@@ -234,3 +234,10 @@ def assert_every_kind_is_true(report: BatchReport, world: World, compare: str) -
     }
     for kind, ids in report.failed.items():
         assert [each for each in ids if not truths[kind](each)] == [], kind
+    billed, wrong = set[str](), set[str]()  # edited before anybody billed them
+    for entry_id, user, changes, _ in world.history:
+        if user == "somebody" and "duration" in changes and entry_id not in billed:
+            wrong.add(entry_id)
+        if changes.get("isBilled"):
+            billed.add(entry_id)
+    assert wrong <= {each for ids in report.failed.values() for each in ids}
