@@ -135,8 +135,8 @@ def test_the_write_does_not_wait_for_the_rate_limit_after_the_look(
     *_, look, write = awork.requests
     assert write.path.startswith(BATCH)
     assert (look.path, "updatedOn ge" in look.query["filterby"]) == ("/timeentries", True)
-    assert write.started - look.started < 1.5
-    assert report.to_dict()["look_to_write_seconds"] < 1.5
+    assert write.started - look.started < 4
+    assert report.to_dict()["look_to_write_seconds"] < 4
 
 
 def test_a_slow_ledger_makes_the_chunk_be_looked_at_again(
