@@ -327,7 +327,7 @@ def test_delete_needs_a_confirmation(awork: Sandbox) -> None:
             f"{MISSING} is in it twice, with two values of resource_version",
         ),
         ({"time_entry_ids": [MISSING], "ledger": " "}, "ledger: the text is blank"),
-        ({"time_entry_ids": [MISSING], "ledger": "s4://x"}, "ledger: 's4://x'"),
+        ({"time_entry_ids": [MISSING], "ledger": "s4://x"}, "s4://"),  # Airflow 3.1 finds out later
         ({"time_entry_ids": [MISSING], "compare": "both"}, "compare: 'both' is neither"),
         ({"time_entry_ids": [MISSING], "compare": "content"}, "compare: 'content' needs more than is known"),
         ({"time_entry_ids": [MISSING], "value": "yes"}, "value: 'yes'"),
